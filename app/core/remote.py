@@ -1,0 +1,56 @@
+"""What a remote service says about a job, in words common to all dialects. Adapters make these, the engine reads them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class RemoteState(StrEnum):
+    """The remote state of a job."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    GONE = "gone"
+    """Retired or deleted: its results are no longer there."""
+    DEAD = "dead"
+    """The remote server restarted under the job; it may be asked to restart it."""
+    UNKNOWN = "unknown"
+    """The remote cannot tell, or uses a word we do not know: keep the former state."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMessage:
+    """A line the remote shows about a step: cleaned of HTML, redacted.
+
+    `level` is `ok`, `error`, `warning` or `running`.
+    """
+
+    step: str
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStatus:
+    """One look at one remote job.
+
+    `raw` is the remote's own word (`"2"`, `"EXECUTOR_ERROR"`), `progress` a share 0..1 of the remote
+    work where it can be told, `step` the phase's name, `reason` the failure in the remote's own words
+    (cleaned, redacted). `results_expire_at` is when the remote will delete the results.
+    `detailed` is false for a row of a list that lacks steps and messages.
+    """
+
+    remote_id: str
+    state: RemoteState
+    raw: str
+    name: str | None = None
+    progress: float | None = None
+    step: str | None = None
+    queue_position: int | None = None
+    reason: str | None = None
+    messages: tuple[RemoteMessage, ...] = ()
+    results_expire_at: datetime | None = None
+    detailed: bool = True

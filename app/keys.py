@@ -1,0 +1,11 @@
+"""Every key under which something is kept in the application or a request."""
+
+from aiohttp import web
+
+from app.usecases.deps import Actor, Deps
+
+DEPS = web.AppKey("deps", Deps)
+ACTOR = web.RequestKey("actor", Actor)
+REQUEST_ID = web.RequestKey("request_id", str)
+CLIENT_ADDRESS = web.RequestKey("client_address", str)
+ROUTE_PATTERN = web.RequestKey("route_pattern", str)

@@ -1,0 +1,1 @@
+"""Passwords, tokens, the vault for secrets, and signed links."""

@@ -1,0 +1,65 @@
+"""Sign-in tokens: JSON Web Tokens, HS256 and nothing else (RFC 8725 §3.1: the algorithm is pinned by the verifier)."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import jwt
+
+_ALGORITHM = "HS256"
+_REQUIRED = ["exp", "user_id", "username", "jti", "ver"]
+
+
+class TokenRejected(Exception):
+    """Raised for a token that is forged, expired, or not one of ours. `expired` tells the harmless case."""
+
+    def __init__(self, *, expired: bool = False) -> None:
+        super().__init__("expired" if expired else "rejected")
+        self.expired = expired
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a good token says. It counts only while `version` is still the user's."""
+
+    user_id: int
+    username: str
+    version: int
+    token_id: str
+
+
+class TokenSigner:
+    """Issues and reads tokens. `lifetime_s` is in seconds."""
+
+    def __init__(self, secret: str, lifetime_s: float) -> None:
+        if len(secret.encode()) < 32:  # RFC 7518 §3.2: a key of at least the hash's size
+            raise ValueError("FIP_JWT_SECRET is shorter than 32 bytes")
+        self._secret = secret
+        self.lifetime_s = lifetime_s
+
+    def issue(self, user_id: int, username: str, version: int, now: datetime) -> str:
+        """Give a token that ends `lifetime_s` after `now`."""
+        claims = {
+            "user_id": user_id,
+            "username": username,
+            "ver": version,
+            "jti": secrets.token_urlsafe(12),
+            "iat": now,
+            "exp": now + timedelta(seconds=self.lifetime_s),
+        }
+        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
+
+    def read(self, token: str) -> Claims:
+        """Check a token. Raises TokenRejected."""
+        try:
+            payload = jwt.decode(
+                token, self._secret, algorithms=[_ALGORITHM], options={"require": _REQUIRED}
+            )
+            user_id, version = payload["user_id"], payload["ver"]
+            if type(user_id) is not int or type(version) is not int:
+                raise TokenRejected
+            return Claims(user_id, str(payload["username"]), version, str(payload["jti"]))
+        except jwt.ExpiredSignatureError:
+            raise TokenRejected(expired=True) from None
+        except jwt.InvalidTokenError:
+            raise TokenRejected from None

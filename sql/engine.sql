@@ -1,0 +1,319 @@
+-- The engine's queries: what is due, who has it in hand, and the one way in which a job changes.
+
+-- name: get_job
+-- A job, whole.
+select * from imputation_jobs where id = :job_id
+
+-- name: write_job
+-- Change a job by compare-and-set on its status and step; `patch` holds the columns that differ. A requested cancellation
+-- takes precedence over any other next action, and progress never goes back.
+with old as (
+    select j from imputation_jobs j
+    where j.id = :job_id and j.status = :old_status and j.step_number = :step_number
+    for update
+), new as (
+    select (jsonb_populate_record(old.j, :patch)).* from old
+)
+update imputation_jobs j set
+    status = new.status,
+    stage = new.stage,
+    hold_reason = new.hold_reason,
+    progress_percentage = greatest(j.progress_percentage, new.progress_percentage),
+    results_file_id = new.results_file_id,
+    error_code = new.error_code,
+    error_message = new.error_message,
+    error_action = new.error_action,
+    external_job_id = new.external_job_id,
+    remote_state = new.remote_state,
+    remote_step = new.remote_step,
+    queue_position = new.queue_position,
+    results_expire_at = new.results_expire_at,
+    outcome = new.outcome,
+    next_action = case
+        when new.next_action is not null and j.cancel_requested_at is not null then 'cancel'
+        else new.next_action
+    end,
+    next_action_at = case
+        when new.next_action <> 'cancel' and j.cancel_requested_at is not null then now()
+        else new.next_action_at
+    end,
+    lease_owner = new.lease_owner,
+    lease_until = new.lease_until,
+    failures = new.failures,
+    has_slot = new.has_slot,
+    intent_at = new.intent_at,
+    searches = new.searches,
+    notified_waiting_at = new.notified_waiting_at,
+    started_at = new.started_at,
+    submitted_at = new.submitted_at,
+    completed_at = new.completed_at
+from new
+where j.id = new.id
+returning j.*
+
+-- name: insert_status_update
+-- Tell a change to the job's owner; a trigger announces it to all processes.
+insert into job_status_updates (job_id, user_id, status, stage, progress_percentage, message)
+values (:job_id, :user_id, :status, :stage, :progress_percentage, :message)
+returning id
+
+-- name: list_due_steps
+-- Due collections and cancellations that nobody has in hand, oldest first, at most `per_service` of one service at a time.
+select id, service_id, next_action, step_number from (
+    select j.id, j.service_id, j.next_action, j.step_number, j.next_action_at,
+        row_number() over (partition by j.service_id order by j.next_action_at) as place,
+        (select count(*) from imputation_jobs o
+            where o.service_id = j.service_id and o.next_action in ('collect', 'cancel')
+                and o.lease_until > :now) as busy
+    from imputation_jobs j
+    where j.next_action in ('collect', 'cancel') and j.next_action_at <= :now
+        and (j.lease_until is null or j.lease_until <= :now)
+) due
+where place + busy <= :per_service
+order by next_action_at
+limit :max_rows
+
+-- name: list_due_accounts
+-- Accounts with a due submission that nobody has in hand, at most `per_service` of one service at a time.
+select id, service_id, submit_epoch from (
+    select a.id, a.service_id, a.submit_epoch, due.since,
+        row_number() over (partition by a.service_id order by due.since) as place,
+        (select count(*) from service_accounts o
+            where o.service_id = a.service_id and o.submit_lease_until > :now) as busy
+    from (
+        select account_id, min(next_action_at) as since from imputation_jobs
+        where next_action = 'submit' and next_action_at <= :now
+        group by account_id
+    ) due
+    join service_accounts a on a.id = due.account_id
+    where a.submit_lease_until is null or a.submit_lease_until <= :now
+) waiting
+where place + busy <= :per_service
+order by since
+limit :max_rows
+
+-- name: claim_step
+-- Take a due step in hand; the step number fences off whoever had it before.
+update imputation_jobs set lease_owner = :owner, lease_until = :lease_until, step_number = step_number + 1
+where id = :job_id and next_action = :action and next_action_at <= :now
+    and (lease_until is null or lease_until <= :now)
+returning *
+
+-- name: extend_lease
+-- Keep a step in hand.
+update imputation_jobs set lease_until = :lease_until
+where id = :job_id and step_number = :step_number and lease_owner = :owner
+
+-- name: claim_account
+-- Take an account's submissions in hand: one at a time for each account.
+update service_accounts set submit_owner = :owner, submit_lease_until = :lease_until, submit_epoch = submit_epoch + 1
+where id = :account_id and (submit_lease_until is null or submit_lease_until <= :now)
+returning *
+
+-- name: extend_account
+-- Keep an account's submissions in hand.
+update service_accounts set submit_lease_until = :lease_until
+where id = :account_id and submit_epoch = :epoch and submit_owner = :owner
+
+-- name: release_account
+-- Give an account's submissions back.
+update service_accounts set submit_owner = null, submit_lease_until = null
+where id = :account_id and submit_epoch = :epoch and submit_owner = :owner
+
+-- name: claim_submission
+-- Take the account's best due job in hand: doubtful ones first (they already have a slot), then by priority, then fairly among
+-- users (who has fewer remote jobs), then by age. Gives nothing when every slot is taken.
+with used as (
+    select user_id, count(*) as n from imputation_jobs
+    where account_id = :account_id and has_slot and completed_at is null group by user_id
+), best as (
+    select j.id from imputation_jobs j left join used u on u.user_id = j.user_id
+    where j.account_id = :account_id and j.next_action = 'submit' and j.next_action_at <= :now
+        and (j.lease_until is null or j.lease_until <= :now)
+        and (j.has_slot or :slots::integer is null or (select coalesce(sum(n), 0) from used) < :slots)
+    order by j.has_slot desc, j.priority desc, coalesce(u.n, 0), j.created_at, j.id
+    limit 1
+    for update of j skip locked
+)
+update imputation_jobs j
+set lease_owner = :owner, lease_until = :lease_until, step_number = j.step_number + 1, has_slot = true
+from best where j.id = best.id
+returning j.*
+
+-- name: list_slotless
+-- Due jobs of an account in the order in which they will get a slot.
+select j.* from imputation_jobs j
+left join (
+    select user_id, count(*) as n from imputation_jobs
+    where account_id = :account_id and has_slot and completed_at is null group by user_id
+) u on u.user_id = j.user_id
+where j.account_id = :account_id and j.next_action = 'submit' and not j.has_slot
+order by j.priority desc, coalesce(u.n, 0), j.created_at, j.id
+limit :max_rows
+
+-- name: wake_submissions
+-- Make the waiting submissions of an account due now: a slot is free or a credential was replaced.
+update imputation_jobs set next_action_at = :now
+where account_id = :account_id and next_action = 'submit' and not has_slot
+    and (next_action_at is null or next_action_at > :now)
+    and (:stage::text is null or stage = :stage)
+
+-- name: wake_held
+-- Make the held steps of a service's jobs due now (service back, or credential replaced when `user_id` is given).
+update imputation_jobs j set next_action_at = :now
+from service_accounts a
+where a.id = j.account_id and j.service_id = :service_id and j.stage = :stage
+    and (:user_id::bigint is null or a.user_id = :user_id)
+    and j.next_action is not null and (j.next_action_at is null or j.next_action_at > :now)
+
+-- name: wake_polls
+-- Look at an account's remote jobs again at once.
+update service_accounts set next_poll_at = :now
+where service_id = :service_id and (:user_id::bigint is null or user_id = :user_id)
+
+-- name: request_cancel
+-- Note that the owner wants the job stopped; its next step is now to stop it.
+update imputation_jobs set
+    cancel_requested_at = coalesce(cancel_requested_at, :now), next_action = 'cancel', next_action_at = :now
+where id = :job_id and completed_at is null
+returning *
+
+-- name: claim_polled_accounts
+-- Take in hand accounts with jobs at the remote that no living process looks after.
+update service_accounts a set poll_owner = :owner, poll_lease_until = :lease_until
+from (
+    select c.id from service_accounts c
+    where (c.poll_lease_until is null or c.poll_lease_until <= :now or c.poll_owner = :owner)
+        and exists (
+            select from imputation_jobs j
+            where j.account_id = c.id and j.next_action = 'poll' and j.completed_at is null
+        )
+    for update skip locked
+) free
+where a.id = free.id and (a.poll_owner is distinct from :owner or a.poll_lease_until < :renew_before)
+returning a.id
+
+-- name: list_my_polled_accounts
+-- The accounts that this process looks after, with their next look.
+select a.id, a.service_id, a.next_poll_at from service_accounts a
+where a.poll_owner = :owner and a.poll_lease_until > :now
+    and exists (
+        select from imputation_jobs j
+        where j.account_id = a.id and j.next_action = 'poll' and j.completed_at is null
+    )
+
+-- name: defer_polls
+-- Do not look at an account's jobs before a time (a rejected credential).
+update service_accounts set next_poll_at = :at where id = :account_id
+
+-- name: list_polled
+-- An account's jobs at the remote.
+select * from imputation_jobs
+where account_id = :account_id and next_action = 'poll' and completed_at is null
+
+-- name: get_account
+-- An account.
+select * from service_accounts where id = :account_id
+
+-- name: list_input_files
+-- The input files of a job in their order.
+select jf.job_id, jf.file_id, jf.role, jf.name, jf.position, f.size_bytes, f.sha256, f.crc32, f.storage_key, f.content_type
+from job_files jf join files f on f.id = jf.file_id
+where jf.job_id = :job_id and jf.role = 'input' order by jf.position
+
+-- name: note_output
+-- Remember something that the remote offers for download.
+insert into job_outputs (job_id, key, name, role, downloads_left)
+values (:job_id, :key, :name, :role, :downloads_left)
+on conflict (job_id, key) do update set downloads_left = excluded.downloads_left
+
+-- name: list_outputs
+-- What the remote offers for download and what became of it.
+select * from job_outputs where job_id = :job_id
+
+-- name: note_attempt
+-- Count a download before it begins, for the remote counts it too.
+update job_outputs set attempts = attempts + 1 where job_id = :job_id and key = :key
+
+-- name: note_download_error
+-- Remember why a download did not succeed.
+update job_outputs set last_error = :error, skipped = :skipped where job_id = :job_id and key = :key
+
+-- name: note_fetched
+-- A download is safe with us.
+update job_outputs set fetched_at = :now, last_error = null where job_id = :job_id and key = :key
+
+-- name: insert_file
+-- A result file.
+insert into files (user_id, kind, name, storage_key, size_bytes, sha256, crc32, content_type, expires_at)
+values (:user_id, 'result', :name, :storage_key, :size_bytes, :sha256, :crc32, :content_type, :expires_at)
+returning id
+
+-- name: insert_job_file
+-- Put a file in its place in a job.
+insert into job_files (job_id, file_id, role, name, position)
+select :job_id, :file_id, :role, :name, coalesce(max(position) + 1, 0) from job_files where job_id = :job_id
+
+-- name: delete_messages
+-- Forget what the remote said about a job.
+delete from job_messages where job_id = :job_id
+
+-- name: insert_message
+-- Keep what the remote said about a job.
+insert into job_messages (job_id, position, step, level, text)
+values (:job_id, :position, :step, :level, :text)
+
+-- name: reject_credential
+-- Note that the service did not take a user's credential.
+update user_service_credentials set rejected_at = :now, is_verified = false
+where service_id = :service_id and user_id = :user_id and rejected_at is null
+
+-- name: list_overdue
+-- Open jobs that wait longer than their service's limit and whose owner was not asked yet.
+select j.* from imputation_jobs j join services s on s.id = j.service_id
+where j.completed_at is null and j.notified_waiting_at is null and j.status in ('pending', 'queued')
+    and j.created_at + make_interval(secs => s.wait_limit_s) < :now
+limit :max_rows
+
+-- name: claim_health_check
+-- Take the next service whose health was not looked at for a while.
+update services set health_checked_at = :now
+where id = (
+    select id from services
+    where is_active and (health_checked_at is null or health_checked_at <= :before)
+    order by health_checked_at nulls first limit 1
+    for update skip locked
+)
+returning *
+
+-- name: write_health
+-- Note a service's health.
+with noted as (
+    insert into service_health (service_id, state, latency_ms, message)
+    values (:service_id, :state, :latency_ms, :message)
+)
+update services set health = :state, health_message = :message, latency_ms = :latency_ms where id = :service_id
+
+-- name: purge_health
+-- Forget old looks at services.
+delete from service_health where checked_at < :before
+
+-- name: purge_idempotency
+-- Forget old idempotency keys.
+delete from idempotency_keys where created_at < :before
+
+-- name: free_leases
+-- At the start of the only process of this database: nobody else can have anything in hand.
+with steps as (
+    update imputation_jobs set lease_owner = null, lease_until = null where lease_until is not null
+), mails as (
+    update outbox set lease_until = null where lease_until is not null
+)
+update service_accounts
+set poll_owner = null, poll_lease_until = null, submit_owner = null, submit_lease_until = null
+where poll_lease_until is not null or submit_lease_until is not null
+
+-- name: count_jobs
+-- How many jobs stand in each status and stage, for the metrics.
+select status, coalesce(stage, '') as stage, count(*) as n from imputation_jobs
+where completed_at is null group by status, stage
