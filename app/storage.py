@@ -95,13 +95,24 @@ class PendingFile:
             self.abort()
             raise
 
-    def commit(self) -> StoredFile:
-        """Make it durable and visible. Raises StorageFull, and OSError when the disk fails."""
-        final = self._root / self._key[:2] / self._key
+    def finish(self) -> None:
+        """Make its bytes durable and close it, still invisible. Raises StorageFull, and OSError when the disk fails."""
+        if self._fd < 0:
+            return
         try:
             with _full_is_told():
                 os.fsync(self._fd)
-                self._close()
+            self._close()
+        except BaseException:
+            self.abort()
+            raise
+
+    def commit(self) -> StoredFile:
+        """Make it durable and visible. Raises StorageFull, and OSError when the disk fails."""
+        self.finish()
+        final = self._root / self._key[:2] / self._key
+        try:
+            with _full_is_told():
                 _make_durable_dir(final.parent)
                 self._path.rename(final)
                 _sync_dir(final.parent)
@@ -150,9 +161,13 @@ class LocalStore:
             raise ValueError("this is not a storage key")
         return self._root / key[:2] / key
 
+    def remove(self, key: str) -> None:
+        """Remove a file (blocks: unlinking a cached 1 GiB file takes 0.1 s); one that is gone already is fine."""
+        self.path(key).unlink(missing_ok=True)
+
     async def delete(self, key: str) -> None:
-        """Remove a file; one that is gone already is fine. In a thread: unlinking a cached 1 GiB file takes 0.1 s."""
-        await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
+        """Remove a file; one that is gone already is fine."""
+        await asyncio.to_thread(self.remove, key)
 
     async def sweep_temporary(self, older_than_s: float) -> int:
         """Remove what broken uploads left: temporary files not written to for `older_than_s`; give their number."""

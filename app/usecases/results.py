@@ -1,0 +1,132 @@
+"""Results: receiving them file by file, and the archive that is made of them on the fly."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.core.archive import ArchiveLayout, Member, fingerprint
+from app.core.errors import TooLarge
+from app.core.names import UniqueNames, clean_file_name
+from app.db.files import FILES
+from app.db.queries import Connection, Executor
+from app.storage import LocalStore, PendingFile, StoredFile
+
+
+@dataclass(slots=True)
+class _SinkFile:
+    """One file of a `StoreSink`; counts only once it is finished."""
+
+    name: str
+    pending: PendingFile
+    sink: "StoreSink"
+    finished: bool = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append. Raises StorageFull, TooLarge."""
+        self.sink.take(len(data))
+        self.pending.write(data)
+
+    def finish(self) -> None:
+        """The file is whole: keep it."""
+        self.pending.finish()
+        self.finished = True
+
+
+class StoreSink:
+    """Where a download puts its files: an `app.adapters.base.Sink` over the store. All methods block.
+
+    `max_bytes` bounds all files of the sink together; a write beyond it raises TooLarge. Nothing is visible before
+    `commit_all`, which keeps the finished files only.
+    """
+
+    def __init__(self, store: LocalStore, max_bytes: int) -> None:
+        self._store = store
+        self._left = max_bytes
+        self._files: list[_SinkFile] = []
+        self._kept: list[StoredFile] = []
+        self._names = UniqueNames()
+
+    def open(self, name: str) -> _SinkFile:
+        """Begin a file. A second one of the same name gets another. Raises StorageFull."""
+        file = _SinkFile(self._names.take(name), self._store.create(), self)
+        self._files.append(file)
+        return file
+
+    def take(self, size_bytes: int) -> None:
+        """Count bytes that are about to be written. Raises TooLarge."""
+        self._left -= size_bytes
+        if self._left < 0:
+            raise TooLarge("The results are larger than this platform accepts")
+
+    def commit_all(self) -> list[tuple[str, StoredFile]]:
+        """Keep the finished files; give their names and what was stored. Raises StorageFull; then nothing is kept."""
+        done = []
+        try:
+            for file in self._files:
+                if file.finished:
+                    stored = file.pending.commit()
+                    self._kept.append(stored)
+                    done.append((file.name, stored))
+                else:
+                    file.pending.abort()
+        except BaseException:
+            self.abort_all()
+            raise
+        return done
+
+    def abort_all(self) -> None:
+        """Throw everything away, also what `commit_all` kept: the transaction that was to name the files did not happen."""
+        for file in self._files:
+            file.pending.abort()
+        for stored in self._kept:
+            self._store.remove(stored.key)
+        self._files.clear()
+        self._kept.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The archive of a job as it is now; `etag` names its bytes."""
+
+    layout: ArchiveLayout
+    etag: str
+
+
+async def read_archive(db: Executor, job_id: UUID) -> Archive:
+    """Give the archive of a job's result and QC files, in a layout that is the same each time."""
+    members: list[Member] = []
+    marks: list[tuple[str, str]] = []
+    names = UniqueNames()
+    for row in await FILES.list_archive_members.rows(db, job_id=job_id):
+        name = names.take(row["name"])
+        members.append(Member(name, row["size_bytes"], row["crc32"], row["storage_key"]))
+        marks.append((name, row["sha256"]))
+    return Archive(ArchiveLayout(members), fingerprint(marks))
+
+
+async def create_archive(
+    conn: Connection,
+    job_id: UUID,
+    user_id: int,
+    job_name: str,
+    *,
+    expires_at: datetime | None = None,
+) -> int:
+    """Give the id of the file that stands for the archive of a job; call it after the last result file is in its place.
+
+    Nothing is written but a row: size and bytes follow from the job's files. Calling it again gives the same file.
+    """
+    if (file_id := await FILES.find_archive.value(conn, job_id=job_id)) is not None:
+        return int(file_id)
+    archive = await read_archive(conn, job_id)
+    name = clean_file_name(f"{job_name.replace('/', '_')}-results.zip")
+    return int(
+        await FILES.insert_archive.value(
+            conn,
+            job_id=job_id,
+            user_id=user_id,
+            name=name,
+            size_bytes=archive.layout.size_bytes,
+            expires_at=expires_at,
+        )
+    )
