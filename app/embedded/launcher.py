@@ -30,7 +30,7 @@ def enter_user_namespace(uid: int, gid: int) -> None:
     if _libc.unshare(CLONE_NEWUSER) != 0:
         reason = os.strerror(ctypes.get_errno())
         sys.exit(
-            "PostgreSQL refuses to run as root; no other account can reach its files, and this system "
+            "its files are out of reach for any account but root, which must not run it, and this system "
             f"does not allow a user namespace ({reason}). Run the platform as an ordinary user, move the "
             "data directory to where others may pass, or set FIP_DATABASE_URL and FIP_REDIS_URL."
         )

@@ -14,7 +14,6 @@ from app.embedded.orphans import running_server, wait_for_end
 from app.embedded.privileges import Identity, choose_identity, ensure_private_dir
 from app.embedded.process import ServerProcess, clean_environment, launch_command
 from app.embedded.programs import POSTGRES_MAJOR, postgres_bin
-from app.embedded.sockets import socket_dir
 
 _INITDB_TIMEOUT_S = 120.0
 _PORT = 5432  # only names the socket: nothing listens on the network
@@ -62,10 +61,14 @@ class EmbeddedPostgres(ServerProcess):
         stop_timeout_s: float = 30.0,
     ) -> None:
         """`settings` are PostgreSQL's own and win over `SETTINGS` (tests turn `fsync` off)."""
-        super().__init__(root, start_timeout_s=start_timeout_s, stop_timeout_s=stop_timeout_s)
+        super().__init__(
+            root,
+            f".s.PGSQL.{_PORT}",
+            start_timeout_s=start_timeout_s,
+            stop_timeout_s=stop_timeout_s,
+        )
         self._data = self.root / "data"
         self._pid_file = self._data / "postmaster.pid"
-        self._sockets = socket_dir(self.root, f".s.PGSQL.{_PORT}")
         self._settings = {
             **SETTINGS,
             "max_connections": str(max_connections),

@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol, Self
 
 from app.embedded.errors import EmbeddedServerError
 from app.embedded.privileges import Identity
+from app.embedded.sockets import socket_dir
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 RESTART_DELAYS_S = (0.0, 0.5, 2.0, 5.0, 15.0)
@@ -62,10 +63,11 @@ class ServerProcess(ABC):
     """In this order, each after the server had `stop_timeout_s`; the first is also sent when we die."""
 
     def __init__(
-        self, root: Path, *, start_timeout_s: float = 60.0, stop_timeout_s: float = 30.0
+        self, root: Path, socket_name: str, *, start_timeout_s: float, stop_timeout_s: float
     ) -> None:
         self.root = root.resolve()
         self.log_path = self.root / f"{self.name}.log"
+        self._sockets = socket_dir(self.root, socket_name)
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._process: Process | None = None
@@ -212,6 +214,9 @@ class ServerProcess(ABC):
         process, self._process = self._process, None
         if process is not None:
             await self._signal_until_dead(process)
+            if self._sockets.parent != self.root:  # nobody else would clear it away there
+                with contextlib.suppress(OSError):
+                    self._sockets.rmdir()
 
     async def _signal_until_dead(self, process: Process) -> None:
         for number in (*self.stop_signals, signal.SIGKILL):

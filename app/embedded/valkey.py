@@ -11,7 +11,6 @@ from app.embedded.orphans import running_server, wait_for_end
 from app.embedded.privileges import Identity, choose_identity, ensure_private_dir
 from app.embedded.process import ServerProcess
 from app.embedded.programs import valkey_server
-from app.embedded.sockets import socket_dir
 
 _SOCKET_NAME = "valkey.sock"
 _PING_TIMEOUT_S = 5.0
@@ -28,10 +27,12 @@ class EmbeddedValkey(ServerProcess):
     def __init__(
         self, root: Path, *, start_timeout_s: float = 60.0, stop_timeout_s: float = 10.0
     ) -> None:
-        super().__init__(root, start_timeout_s=start_timeout_s, stop_timeout_s=stop_timeout_s)
+        super().__init__(
+            root, _SOCKET_NAME, start_timeout_s=start_timeout_s, stop_timeout_s=stop_timeout_s
+        )
         self._data = self.root / "data"
         self._pid_file = self._data / "valkey.pid"
-        self.socket = socket_dir(self.root, _SOCKET_NAME) / _SOCKET_NAME
+        self.socket = self._sockets / _SOCKET_NAME
 
     @property
     def url(self) -> str:
@@ -49,7 +50,7 @@ class EmbeddedValkey(ServerProcess):
         identity = choose_identity(self.root, self._data, [program])
         self.root.chmod(0o711 if identity.mode == "account" else 0o700)
         wait_for_end(self._pid_file, self._data, self._stop_timeout_s)
-        for folder in (self._data, self.socket.parent):
+        for folder in (self._data, self._sockets):
             ensure_private_dir(folder, identity)
         self.socket.unlink(missing_ok=True)
         return identity, [

@@ -1,0 +1,1 @@
+"""Real servers, started, killed and found again."""
