@@ -1,1 +1,3 @@
 """The Federated Imputation Platform."""
+
+VERSION = "0.1.0"

@@ -1,10 +1,14 @@
 """Every key under which something is kept in the application or a request."""
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from app.usecases.deps import Actor, Deps
 
 DEPS = web.AppKey("deps", Deps)
+REDIS_PING = web.AppKey("redis_ping", Callable[[], Awaitable[bool]])
+"""Tells whether Redis answers; never raises."""
 ACTOR = web.RequestKey("actor", Actor)
 REQUEST_ID = web.RequestKey("request_id", str)
 CLIENT_ADDRESS = web.RequestKey("client_address", str)

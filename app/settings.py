@@ -94,6 +94,10 @@ class Settings:
     def __post_init__(self) -> None:
         if self.registration not in ("open", "closed"):
             raise SettingsError("FIP_REGISTRATION is neither 'open' nor 'closed'")
+        if self.log_format not in ("auto", "json", "console"):
+            raise SettingsError("FIP_LOG_FORMAT is not 'auto', 'json' or 'console'")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise SettingsError("FIP_LOG_LEVEL is not 'debug', 'info', 'warning' or 'error'")
         if not 4 <= self.bcrypt_cost <= 16:
             raise SettingsError("FIP_BCRYPT_COST is not between 4 and 16")
         if bool(self.tls_cert) != bool(self.tls_key):

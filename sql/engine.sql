@@ -179,28 +179,32 @@ where id = :job_id and completed_at is null
 returning *
 
 -- name: claim_polled_accounts
--- Take in hand accounts with jobs at the remote that no living process looks after.
+-- Take in hand (or keep) accounts with jobs at the remote that no other living process looks after.
 update service_accounts a set poll_owner = :owner, poll_lease_until = :lease_until
 from (
     select c.id from service_accounts c
-    where (c.poll_lease_until is null or c.poll_lease_until <= :now or c.poll_owner = :owner)
+    where (c.poll_lease_until is null or c.poll_lease_until <= :now
+            or (c.poll_owner = :owner and c.poll_lease_until < :renew_before))
         and exists (
             select from imputation_jobs j
             where j.account_id = c.id and j.next_action = 'poll' and j.completed_at is null
         )
+    order by c.poll_owner = :owner desc nulls last
+    limit :max_rows
     for update skip locked
 ) free
-where a.id = free.id and (a.poll_owner is distinct from :owner or a.poll_lease_until < :renew_before)
-returning a.id
+where a.id = free.id
+returning a.id, a.service_id, a.next_poll_at
 
--- name: list_my_polled_accounts
--- The accounts that this process looks after, with their next look.
-select a.id, a.service_id, a.next_poll_at from service_accounts a
-where a.poll_owner = :owner and a.poll_lease_until > :now
-    and exists (
-        select from imputation_jobs j
-        where j.account_id = a.id and j.next_action = 'poll' and j.completed_at is null
-    )
+-- name: release_polled_account
+-- Nothing is left to look at here.
+update service_accounts set poll_owner = null, poll_lease_until = null
+where id = :account_id and poll_owner = :owner
+
+-- name: list_woken_polls
+-- Accounts of ours that somebody wants looked at: a credential was replaced, a service is back.
+select id from service_accounts
+where poll_owner = :owner and poll_lease_until > :now and next_poll_at > :since and next_poll_at <= :now
 
 -- name: defer_polls
 -- Do not look at an account's jobs before a time (a rejected credential).

@@ -16,6 +16,7 @@ from app.core.remote import RemoteState, RemoteStatus
 
 SUBMITTED_PROGRESS = 10
 COLLECT_PROGRESS = 90
+_STOPPED = (RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,14 @@ def remote_progress(share: float | None) -> int:
     return SUBMITTED_PROGRESS + int(max(0.0, min(1.0, share)) * span)
 
 
-def hold(stage: Stage, reason: str, at: datetime | None, *, action: Action = Action.SUBMIT, **fields: object) -> Change:
+def hold(
+    stage: Stage,
+    reason: str,
+    at: datetime | None,
+    *,
+    action: Action = Action.SUBMIT,
+    **fields: object,
+) -> Change:
     """Let a job that is not at the remote yet wait until `at` (None: until somebody wakes it), and say why."""
     values = {"hold_reason": reason, "next_action": action, "next_action_at": at, **fields}
     return Change(Event.HOLD, reason, stage, fields=values)
@@ -56,27 +64,31 @@ def cancelled(message: str) -> Change:
     return Change(Event.CANCEL, message, notices=(NoticeEvent.JOB_CANCELLED,))
 
 
-def observe(job: Job, remote: RemoteStatus, service: str, now: datetime, settle: timedelta) -> Change | None:
+def observe(
+    job: Job, remote: RemoteStatus, service: str, now: datetime, settle: timedelta
+) -> Change | None:
     """Give what a look at the remote changes, or None when it taught nothing.
 
     `service` is the service's name, `settle` the wait between the remote's «done» and the first look at its results.
     """
+    if job.cancel_requested_at is not None and remote.state in _STOPPED:
+        return cancelled(f"Job cancelled at {service}")
     match remote.state:
         case RemoteState.WAITING:
             return _waiting(job, remote, service)
         case RemoteState.RUNNING:
             return _running(job, remote)
         case RemoteState.SUCCEEDED:
-            return _done(job, remote, "completed", f"{service} has finished; fetching the results", now + settle)
-        case RemoteState.FAILED if job.cancel_requested_at is not None:
-            return cancelled(f"Job cancelled at {service}")
+            return _done(
+                remote,
+                "completed",
+                f"{service} has finished; fetching the results",
+                now + settle,
+            )
         case RemoteState.FAILED:
             return _failed(job, remote, service, now + settle)
         case RemoteState.CANCELLED:
-            asked = job.cancel_requested_at is not None
-            return cancelled(f"Job cancelled at {service}" + ("" if asked else ", not by this platform"))
-        case RemoteState.GONE if job.cancel_requested_at is not None:
-            return cancelled(f"Job removed at {service}")
+            return cancelled(f"Job cancelled at {service}, not by this platform")
         case RemoteState.GONE:
             return fail(
                 "results_gone",
@@ -101,16 +113,30 @@ def _waiting(job: Job, remote: RemoteStatus, service: str) -> Change | None:
         "remote_state": remote.raw,
         **({} if late else {"hold_reason": None}),
     }
-    return Change(Event.REMOTE_QUEUED, f"Job in progress: waiting in the queue of {service}{place}", stage, fields=fields)
+    return Change(
+        Event.REMOTE_QUEUED,
+        f"Job in progress: waiting in the queue of {service}{place}",
+        stage,
+        fields=fields,
+    )
 
 
 def _running(job: Job, remote: RemoteStatus) -> Change | None:
     progress = remote_progress(remote.progress)
     step = remote.step or job.remote_step
-    same = job.status is Status.RUNNING and job.stage is Stage.REMOTE_RUNNING and job.hold_reason is None
+    same = (
+        job.status is Status.RUNNING
+        and job.stage is Stage.REMOTE_RUNNING
+        and job.hold_reason is None
+    )
     if same and progress <= job.progress_percentage and step == job.remote_step:
         return None
-    fields = {"queue_position": None, "remote_state": remote.raw, "remote_step": step, "hold_reason": None}
+    fields = {
+        "queue_position": None,
+        "remote_state": remote.raw,
+        "remote_step": step,
+        "hold_reason": None,
+    }
     return Change(
         Event.REMOTE_RUNNING,
         f"Job in progress: {step or 'running'}",
@@ -121,7 +147,7 @@ def _running(job: Job, remote: RemoteStatus) -> Change | None:
     )
 
 
-def _done(job: Job, remote: RemoteStatus, outcome: str, message: str, at: datetime) -> Change:
+def _done(remote: RemoteStatus, outcome: str, message: str, at: datetime) -> Change:
     fields = {
         "queue_position": None,
         "remote_state": remote.raw,
@@ -140,7 +166,9 @@ def _done(job: Job, remote: RemoteStatus, outcome: str, message: str, at: dateti
 def _failed(job: Job, remote: RemoteStatus, service: str, at: datetime) -> Change:
     reason = remote.reason or "it gave no reason"
     told = explain(reason)
-    change = _done(job, remote, "failed", f"{service} could not finish the job; fetching its reports", at)
+    change = _done(
+        remote, "failed", f"{service} could not finish the job; fetching its reports", at
+    )
     fields = {
         **change.fields,
         "error_code": told.code,

@@ -8,6 +8,7 @@ AppError                      anything a person may be told; carries a code and 
 ├── Forbidden                 signed in, but this person may never do this                403
 ├── NotFound                  there is no such thing, or it belongs to somebody else      404
 ├── Conflict                  the thing is not in a state that allows this                409
+├── IdempotencyKeyReused      the key stood on another request                            422
 ├── TooLarge                  a body, field, or file is over its limit                    413
 ├── UnsupportedMedia          the content type is not one that is read here               415
 ├── RateLimited               too many requests; carries `retry_after_s`                  429
@@ -98,6 +99,12 @@ class Conflict(AppError):
     """Raised when the thing is not in a state that allows the request."""
 
     default_code = "conflict"
+
+
+class IdempotencyKeyReused(AppError):
+    """Raised when an Idempotency-Key comes back with a request that is not the one it first stood on."""
+
+    default_code = "idempotency_key_reused"
 
 
 class TooLarge(AppError):

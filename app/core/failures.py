@@ -41,15 +41,23 @@ _TABLE: tuple[tuple[str, Explanation], ...] = (
     ),
     (
         r"not a valid hg(19|38) encoding|chr prefix",
-        Explanation("wrong_build", "Check the build: hg19 has no 'chr' prefix, hg38 has it. Then submit again."),
+        Explanation(
+            "wrong_build",
+            "Check the build: hg19 has no 'chr' prefix, hg38 has it. Then submit again.",
+        ),
     ),
     (
         r"is not supported by reference panel",
-        Explanation("unknown_population", "Choose a population that the panel lists and press retry."),
+        Explanation(
+            "unknown_population", "Choose a population that the panel lists and press retry."
+        ),
     ),
     (
         r"more than one chromosome",
-        Explanation("several_chromosomes", "Split the file by chromosome (bcftools view -r) and submit one file for each."),
+        Explanation(
+            "several_chromosomes",
+            "Split the file by chromosome (bcftools view -r) and submit one file for each.",
+        ),
     ),
     (
         r"unphased",
@@ -57,15 +65,23 @@ _TABLE: tuple[tuple[str, Explanation], ...] = (
     ),
     (
         r"malformed|No GT field|No genotypes",
-        Explanation("malformed_input", "Check the file with «bcftools view» and submit a repaired one."),
+        Explanation(
+            "malformed_input", "Check the file with «bcftools view» and submit a repaired one."
+        ),
     ),
     (
         r"samples? .*(minimum|at least|maximum|more than)|(minimum|maximum) .*samples",
-        Explanation("sample_count", "The service does not take this number of samples; its page says how many it takes."),
+        Explanation(
+            "sample_count",
+            "The service does not take this number of samples; its page says how many it takes.",
+        ),
     ),
     (
         r"doesn't support chromosome|chromosome .* not supported",
-        Explanation("unsupported_chromosome", "The panel does not have this chromosome: choose another panel."),
+        Explanation(
+            "unsupported_chromosome",
+            "The panel does not have this chromosome: choose another panel.",
+        ),
     ),
     (
         r"ploidy|haploid|chrX",

@@ -114,3 +114,8 @@ def advance(status: Status, event: Event) -> Status:
 def sources(event: Event) -> frozenset[Status]:
     """Give the statuses in which the event may happen."""
     return frozenset(source for source, known in TRANSITIONS if known is event)
+
+
+def unchanged(status: Status) -> Event:
+    """Give the event that leaves an open status as it is: to write news of a job that did not move."""
+    return {Status.QUEUED: Event.REMOTE_QUEUED, Status.RUNNING: Event.REMOTE_RUNNING}[status]

@@ -27,7 +27,7 @@ def _enum_of(hint: object) -> type[StrEnum] | None:
 
 
 @cache
-def _plan(cls: type) -> tuple[tuple[str, type[StrEnum] | None], ...]:
+def _plan(cls: Any) -> tuple[tuple[str, type[StrEnum] | None], ...]:
     return tuple((item.name, _enum_of(item.type)) for item in fields(cls))
 
 

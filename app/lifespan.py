@@ -1,0 +1,186 @@
+"""Everything that the process opens, in one visible order; closed in the reverse one.
+
+servers (our own PostgreSQL and Valkey where none is set) → migrations → storage → remote connections → workers.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app import VERSION
+from app.adapters.registry import AdapterRegistry
+from app.adapters.transport import Timeouts, Transport, user_agent
+from app.db.engine import ENGINE
+from app.db.migrations import migrate
+from app.db.pool import open_pool
+from app.embedded import DataDirLock, DataDirLockedError, EmbeddedPostgres, EmbeddedValkey
+from app.genotypes.inspector import Inspector
+from app.mail import build_mailer
+from app.security.files import ensure_secrets
+from app.security.links import LinkSigner
+from app.security.passwords import Passwords
+from app.security.tokens import TokenSigner
+from app.security.vault import Vault, parse_keys
+from app.settings import Settings
+from app.storage import LocalStore
+from app.tasks.dispatcher import run_dispatcher, run_upkeep
+from app.tasks.poller import Poller
+from app.tasks.worker import Enqueuer, run_worker
+from app.usecases.deps import Deps
+from app.usecases.events import EventHub
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where PostgreSQL and Redis are. `ours` says that they are children of this very process, so nobody else uses them."""
+
+    database_url: str
+    redis_url: str
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What is open while the process runs."""
+
+    deps: Deps
+    servers: Servers
+    enqueuer: Enqueuer
+    events: EventHub
+
+
+@asynccontextmanager
+async def open_servers(settings: Settings, *, join: bool = False) -> AsyncIterator[Servers]:
+    """Give the servers' addresses; start our own where none is set.
+
+    `join` lets a command use the servers of a `serve` that runs on the same data directory.
+    Raises DataDirLockedError, EmbeddedServerError.
+    """
+    async with AsyncExitStack() as stack:
+        database_url, redis_url = settings.database_url, settings.redis_url
+        if database_url and redis_url:
+            yield Servers(database_url, redis_url, ours=False)
+            return
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        postgres = EmbeddedPostgres(settings.data_dir / "postgres")
+        valkey = EmbeddedValkey(settings.data_dir / "valkey")
+        try:
+            stack.enter_context(DataDirLock(settings.data_dir))
+        except DataDirLockedError:
+            database = database_url or postgres.running_url()
+            redis = redis_url or valkey.running_url()
+            if not (join and database and redis):
+                raise
+            yield Servers(database, redis, ours=False)
+            return
+        ours = not database_url and not redis_url
+        if not redis_url:
+            redis_url = await _start(stack, valkey)
+        if not database_url:
+            database_url = await _start(stack, postgres)
+        yield Servers(database_url, redis_url, ours=ours)
+
+
+async def _start(stack: AsyncExitStack, server: EmbeddedPostgres | EmbeddedValkey) -> str:
+    url = await server.start()
+    stack.push_async_callback(server.stop)
+    await _background(stack, server.supervise(log.warning), "supervise")
+    return url
+
+
+async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run something beside everything else; it is cancelled and awaited when the stack closes."""
+    task = asyncio.create_task(work, name=name)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+
+
+@asynccontextmanager
+async def open_database(servers: Servers, settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    """Give a pool on the migrated database. Raises MigrationError."""
+    pool = await open_pool(servers.database_url, size=settings.pool_size)
+    try:
+        async with pool.acquire() as connection:
+            ran = await migrate(connection)
+        if ran:
+            log.info("database.migrated", migrations=ran)
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(5.0):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+def timeouts(settings: Settings) -> Timeouts:
+    """Give the limits of remote calls."""
+    return Timeouts(
+        connect_s=settings.remote_connect_timeout_s,
+        call_s=settings.remote_answer_timeout_s,
+        upload_answer_s=settings.upload_answer_timeout_s,
+        download_read_s=settings.remote_read_timeout_s,
+    )
+
+
+@asynccontextmanager
+async def open_platform(
+    settings: Settings, *, work: bool = True, join: bool = False
+) -> AsyncIterator[Platform]:
+    """Open everything. `work` also runs the engine: dispatcher, arq worker, poller, upkeep."""
+    settings = ensure_secrets(settings)
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(open_servers(settings, join=join))
+        pool = await stack.enter_async_context(open_database(servers, settings))
+        transport = Transport(
+            allowed_networks=settings.allowed_networks,
+            timeouts=timeouts(settings),
+            user_agent=user_agent(VERSION, settings.public_url),
+        )
+        stack.push_async_callback(transport.close)
+        inspector = Inspector()
+        stack.push_async_callback(inspector.close)
+        enqueuer = Enqueuer(servers.redis_url)
+        stack.push_async_callback(enqueuer.close)
+        deps = Deps(
+            settings=settings,
+            pool=pool,
+            store=LocalStore(settings.data_dir / "files", settings.min_free_bytes),
+            mailer=build_mailer(settings),
+            vault=Vault(parse_keys(settings.credential_keys)),
+            passwords=Passwords(settings.bcrypt_cost),
+            tokens=TokenSigner(settings.jwt_secret, settings.token_lifetime_s),
+            links=LinkSigner(settings.link_secret),
+            adapters=AdapterRegistry(transport),
+            inspector=inspector,
+            enqueue=enqueuer,
+            owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+        )
+        events = EventHub(pool)
+        if servers.ours:
+            await ENGINE.free_leases.run(pool)
+        if work:
+            await start_engine(stack, deps, servers)
+        yield Platform(deps, servers, enqueuer, events)
+
+
+async def start_engine(stack: AsyncExitStack, deps: Deps, servers: Servers) -> None:
+    """Start the engine's loops; they end with the stack."""
+    await _background(stack, run_worker(deps, servers.redis_url, alone=servers.ours), "worker")
+    await _background(stack, run_dispatcher(deps), "dispatcher")
+    await _background(stack, Poller(deps).run(), "poller")
+    await _background(stack, run_upkeep(deps), "upkeep")

@@ -1,0 +1,17 @@
+"""The web application, assembled: routes, middlewares, and what handlers reach through the application's keys."""
+
+from aiohttp import web
+
+from app.keys import DEPS, EVENTS, REDIS_PING
+from app.lifespan import Platform
+from app.routes.table import add_routes
+
+
+def create_app(platform: Platform) -> web.Application:
+    """Give the application over an open platform."""
+    app = web.Application(middlewares=middlewares(platform.deps), client_max_size=MAX_JSON_BYTES)
+    app[DEPS] = platform.deps
+    app[EVENTS] = platform.events
+    app[REDIS_PING] = platform.enqueuer.ping
+    add_routes(app)
+    return app

@@ -1,0 +1,61 @@
+"""Hands what is due in PostgreSQL over to the workers, every second. It is the only thing that must not be lost, and it holds nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import structlog
+
+from app.db.engine import ENGINE
+from app.usecases.deps import Deps
+from app.usecases.engine.upkeep import ask_overdue, check_services, tidy
+from app.usecases.notices import is_mail_due
+
+log = structlog.get_logger(__name__)
+
+MAX_PER_ROUND = 500
+TIDY_EVERY_S = 3600.0
+
+
+async def dispatch_once(deps: Deps) -> int:
+    """Hand over everything that is due now; give how much it was."""
+    now, per_service = deps.now(), deps.settings.service_max_steps
+    limits = {"now": now, "per_service": per_service, "max_rows": MAX_PER_ROUND}
+    steps = await ENGINE.list_due_steps.rows(deps.pool, **limits)
+    for row in steps:
+        key = f"{row['next_action']}:{row['id']}:{row['step_number']}"
+        await deps.enqueue(row["next_action"], str(row["id"]), key=key)
+    accounts = await ENGINE.list_due_accounts.rows(deps.pool, **limits)
+    for row in accounts:
+        await deps.enqueue(
+            "submit_next", row["id"], key=f"submit:{row['id']}:{row['submit_epoch']}"
+        )
+    if await is_mail_due(deps.pool, now):
+        await deps.enqueue("deliver_mail", key=f"mail:{now.timestamp():.0f}")
+    return len(steps) + len(accounts)
+
+
+async def every(seconds: float, name: str, act: Callable[[], Awaitable[object]]) -> None:
+    """Do something again and again until cancelled; a failure is logged and does not end it."""
+    while True:
+        try:
+            await act()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            log.warning("tasks.round_failed", loop=name, reason=type(error).__name__)
+        except Exception:
+            log.exception("tasks.round_failed", loop=name)
+        await asyncio.sleep(seconds)
+
+
+async def run_dispatcher(deps: Deps) -> None:
+    """Hand over what is due until cancelled."""
+    await every(deps.settings.dispatch_interval_s, "dispatch", lambda: dispatch_once(deps))
+
+
+async def run_upkeep(deps: Deps) -> None:
+    """Do the engine's side work until cancelled."""
+    rounds = min(15.0, deps.settings.health_interval_s)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(every(rounds, "overdue", lambda: ask_overdue(deps)))
+        group.create_task(every(rounds, "health", lambda: check_services(deps)))
+        group.create_task(every(TIDY_EVERY_S, "tidy", lambda: tidy(deps)))

@@ -1,0 +1,82 @@
+"""The one way in which a job is written: compare-and-set, its status update and its notices, in one transaction."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from app.core.changes import Change
+from app.core.jobs import TERMINAL, Status, advance
+from app.core.models import Job
+from app.db.engine import ENGINE, write_job
+from app.db.queries import Connection
+from app.usecases.deps import Deps
+from app.usecases.notices import announce
+
+
+async def record(deps: Deps, conn: Connection, job: Job, change: Change) -> Job | None:
+    """Write a change inside the caller's transaction; None when somebody else moved the job: reload and decide once more.
+
+    Raises InvalidTransition when the change does not apply to the status of `job`.
+    """
+    now = deps.now()
+    status = advance(job.status, change.event)
+    patch: dict[str, Any] = {
+        "status": status,
+        "stage": change.stage,
+        "progress_percentage": max(job.progress_percentage, change.progress),
+        **change.fields,
+    }
+    if change.release:
+        patch |= {"lease_owner": None, "lease_until": None}
+    if status in TERMINAL:
+        patch |= {
+            "next_action": None,
+            "next_action_at": None,
+            "completed_at": now,
+            "stage": None,
+            "hold_reason": None,
+            "queue_position": None,
+            "has_slot": False,
+        }
+        if status is Status.COMPLETED:
+            patch["progress_percentage"] = 100
+    written = await write_job(conn, job, msgspec.to_builtins(patch))
+    if written is None:
+        return None
+    if change.message is not None:
+        await ENGINE.insert_status_update.value(
+            conn,
+            job_id=job.id,
+            user_id=job.user_id,
+            status=written.status,
+            stage=written.stage,
+            progress_percentage=written.progress_percentage,
+            message=change.message,
+        )
+    for event in change.notices:
+        await announce(conn, written, event, settings=deps.settings, now=now)
+    if job.has_slot and not written.has_slot:
+        await free_slot(conn, job.account_id, now)
+    return written
+
+
+async def apply(deps: Deps, job: Job, change: Change) -> Job | None:
+    """Write a change in a transaction of its own; None when somebody else moved the job."""
+    async with deps.pool.acquire() as conn, conn.transaction():
+        written = await record(deps, conn, job, change)
+    if written is not None and change.notices:
+        await deps.enqueue("deliver_mail", key="mail")
+    if written is not None and job.has_slot and not written.has_slot:
+        await deps.enqueue("submit_next", job.account_id, key=f"slot:{job.id}")
+    return written
+
+
+async def free_slot(conn: Connection, account_id: int, now: datetime) -> None:
+    """Make the submissions that wait for a slot of this account due."""
+    await ENGINE.wake_submissions.run(conn, account_id=account_id, now=now, stage=None)
+
+
+def in_seconds(deps: Deps, seconds: float) -> datetime:
+    """Give the time that is `seconds` from now."""
+    return deps.now() + timedelta(seconds=seconds)

@@ -1,0 +1,79 @@
+"""After a lost answer: find out whether the remote has the job, by the unique name it was sent under.
+
+A search that finds nothing proves little while the request may still be under way, so it takes two, some time apart, before
+the job is sent again (cloudgene3 writes the job row before it answers, PersistentWorkflowEngine.jobSubmitted).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from app.adapters.base import AdapterError, RemoteJob
+from app.core.changes import SUBMITTED_PROGRESS, Change, hold
+from app.core.jobs import Action, Event, Stage
+from app.core.models import Job
+from app.usecases.deps import Deps
+from app.usecases.engine.changes import in_seconds
+from app.usecases.engine.remote import Remote
+
+log = structlog.get_logger(__name__)
+
+SEARCHES_NEEDED = 2
+
+
+def accepted(deps: Deps, external_id: str) -> Change:
+    """The remote has the job."""
+    return Change(
+        Event.REMOTE_QUEUED,
+        "Job submitted to external service",
+        Stage.REMOTE_QUEUE,
+        SUBMITTED_PROGRESS,
+        {
+            "external_job_id": external_id,
+            "submitted_at": deps.now(),
+            "hold_reason": None,
+            "failures": 0,
+            "next_action": Action.POLL,
+            "next_action_at": deps.now(),
+        },
+    )
+
+
+async def find_remote_job(job: Job, remote: Remote) -> str | None:
+    """Give the id of the remote job that carries this job's name; cancel all but the newest of several.
+
+    Raises AdapterError when the remote cannot be asked.
+    """
+    since = job.intent_at or job.created_at
+    found = await remote.adapter.find_by_name(job.remote_name, since)
+    if not found:
+        return None
+    await _cancel_extra(remote, found[1:])
+    return found[0].remote_id
+
+
+async def _cancel_extra(remote: Remote, extra: Sequence[RemoteJob]) -> None:
+    for other in extra:
+        log.warning("engine.extra_remote_job", remote_id=other.remote_id)
+        try:
+            await remote.adapter.cancel(other.remote_id)
+        except AdapterError as error:
+            log.warning(
+                "engine.extra_not_cancelled", remote_id=other.remote_id, reason=error.reason
+            )
+
+
+async def search(deps: Deps, job: Job, remote: Remote) -> Change:
+    """Give what follows for a job whose submission had no clear end. Raises AdapterError."""
+    found = await find_remote_job(job, remote)
+    if found is not None:
+        return accepted(deps, found)
+    searches = job.searches + 1
+    if searches < SEARCHES_NEEDED:
+        said = f"{remote.name} does not show the job yet; looking once more before it is sent again"
+        wait = in_seconds(deps, deps.settings.recovery_wait_s)
+        return hold(Stage.CONFIRMING_SUBMISSION, said, wait, searches=searches)
+    said = f"{remote.name} does not have the job; sending it again"
+    change = hold(Stage.CONFIRMING_SUBMISSION, said, deps.now(), intent_at=None, searches=0)
+    return replace(change, fields={**change.fields, "has_slot": True})

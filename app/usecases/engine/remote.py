@@ -1,0 +1,77 @@
+"""Opening the adapter for a job's account, and the words for the service's troubles."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.adapters.base import Adapter
+from app.core.changes import Change, hold
+from app.core.jobs import Action, Stage
+from app.core.models import Job, Service, build
+from app.core.polling import backoff
+from app.db.services import SERVICES
+from app.usecases.credentials import open_credential
+from app.usecases.deps import Deps
+from app.usecases.engine.changes import in_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A service and the adapter that is bound to it and to one account's credential."""
+
+    service: Service
+    adapter: Adapter
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+
+async def get_service(deps: Deps, service_id: int) -> Service:
+    """Give a service that a job refers to; it exists as long as the job does."""
+    row = await SERVICES.get_service.row(deps.pool, service_id=service_id)
+    if row is None:
+        raise LookupError(f"service {service_id} has vanished under its jobs")
+    return build(Service, row)
+
+
+async def open_remote(deps: Deps, service_id: int, user_id: int) -> Remote:
+    """Open the adapter with the user's credential (or the shared one, where the service's policy says so).
+
+    Raises NoCredentials when none is stored or it cannot be opened.
+    """
+    service = await get_service(deps, service_id)
+    opened = await open_credential(deps, service, user_id)
+    adapter = deps.adapters.open(
+        service.api_type,
+        base_url=service.base_url,
+        config={**service.api_config, "allow_insecure": service.allow_insecure},
+        credential=opened.credential,
+    )
+    return Remote(service, adapter)
+
+
+def retry_at(deps: Deps, failures: int) -> datetime:
+    """Give the time of the next try after the n-th failure in a row."""
+    limits = deps.settings
+    return in_seconds(
+        deps, backoff(failures, limits.retry_base_s, limits.retry_max_s, random.random)
+    )
+
+
+def unavailable(
+    deps: Deps, job: Job, action: Action, service: str, reason: str, **fields: object
+) -> Change:
+    """Hold a job because its service does not answer as it should: an outage is not a failure."""
+    failures = job.failures + 1
+    said = f"{service} is not available ({reason}); the job goes on by itself when it is back"
+    change = hold(
+        Stage.SERVICE_UNAVAILABLE,
+        said,
+        retry_at(deps, failures),
+        action=action,
+        failures=failures,
+        **fields,
+    )
+    known = job.stage is Stage.SERVICE_UNAVAILABLE
+    return Change(change.event, None if known else said, change.stage, fields=change.fields)

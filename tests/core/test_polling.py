@@ -1,0 +1,28 @@
+"""When to try again."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.polling import backoff, poll_interval
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1))
+def test_backoff_stays_within_its_bounds_for_any_number_of_failures(
+    failures: int, jitter: float
+) -> None:
+    wait = backoff(failures, 5.0, 900.0, lambda: jitter)
+    assert 3.99 < wait < 1080.01
+
+
+def test_backoff_doubles_until_its_end() -> None:
+    waits = [backoff(n, 5.0, 30.0, lambda: 0.5) for n in (1, 2, 3, 4, 5)]
+    assert waits == [5.0, 10.0, 20.0, 30.0, 30.0]
+
+
+def test_poll_interval_when_nothing_changed_for_an_hour_is_longer() -> None:
+    assert poll_interval(30.0, 10.0) == 30.0
+    assert poll_interval(30.0, 3600.0) == 60.0
+
+
+def test_poll_interval_when_the_service_asks_for_more_than_our_longest_is_kept() -> None:
+    assert poll_interval(1200.0, 10_000.0) == 1200.0
