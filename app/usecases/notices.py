@@ -1,0 +1,115 @@
+"""Telling owners about their jobs: a notice on the web page and an e-mail, each once, in the transaction of the change."""
+
+from datetime import datetime
+
+from app.core.errors import NotFound
+from app.core.models import Job, Notification
+from app.core.names import one_line
+from app.core.notices import Channel, NoticeEvent, compose, dedup_base, wanted_channels
+from app.db import notices as db
+from app.db.notices import NOTICES, Audience
+from app.db.queries import Connection
+from app.logs import redact
+from app.settings import Settings
+from app.usecases.deps import Actor, Deps
+from app.usecases.outbox import deliver_due, is_mail_due, queue_mail, send_mail
+
+__all__ = [
+    "announce",
+    "deliver_due",
+    "is_mail_due",
+    "list_notifications",
+    "mark_all_read",
+    "mark_read",
+    "send_mail",
+]
+
+
+async def announce(
+    conn: Connection,
+    job: Job,
+    event: NoticeEvent,
+    *,
+    settings: Settings,
+    now: datetime,
+    occurrence: str = "",
+) -> None:
+    """Tell the owner of an event, inside the transaction that makes it true, over the channels they want.
+
+    The same (job, event, occurrence, channel) is told once, however often this is called. E-mail goes only to a
+    confirmed address of an active account.
+    """
+    audience = await db.find_audience(conn, job.user_id, job.service_id)
+    if audience is None:
+        return
+    wanted = wanted_channels(event, audience.notification_preferences)
+    channels = [
+        item for item in wanted if item is not Channel.EMAIL or audience.address is not None
+    ]
+    if not channels:
+        return
+    notice = compose(event, job, audience.service_name)
+    base, key = settings.base_url, dedup_base(event, job, now, occurrence)
+    has_results = job.results_file_id is not None
+    data = {
+        "job_id": str(job.id),
+        "job_name": notice.job_name,
+        "results_url": f"{base}/api/jobs/{job.id}/results" if has_results else None,
+        "action_url": f"{base}{notice.action_path}",
+    }
+    if Channel.WEB in channels:
+        await NOTICES.insert_notification.run(
+            conn,
+            user_id=job.user_id,
+            job_id=job.id,
+            dedup_key=f"{key}:{Channel.WEB}",
+            type=event.value,
+            title=notice.title,
+            message=redact(notice.message),
+            data=data,
+            channels=[item.value for item in channels],
+            now=now,
+        )
+    if Channel.EMAIL in channels and audience.address is not None:
+        words = {
+            "addressee": _called(audience),
+            "service_name": one_line(audience.service_name),
+            "job_url": f"{base}/ui/jobs/{job.id}",
+            "reason": redact(notice.reason),
+            "way_out": notice.way_out,
+        }
+        await queue_mail(
+            conn,
+            user_id=job.user_id,
+            recipient=audience.address,
+            template=event.value,
+            data={**data, **words},
+            dedup_key=f"{key}:{Channel.EMAIL}",
+            now=now,
+        )
+
+
+def _called(audience: Audience) -> str:
+    return one_line(audience.full_name or "") or audience.username
+
+
+async def list_notifications(
+    deps: Deps, actor: Actor, *, unread: bool | None, limit: int, offset: int
+) -> tuple[list[Notification], int]:
+    """Give a page of the actor's notices, newest first, and how many there are."""
+    return await db.list_notifications(
+        deps.pool, actor.id, unread=unread, limit=limit, offset=offset
+    )
+
+
+async def mark_read(deps: Deps, actor: Actor, notification_id: int) -> Notification:
+    """Mark one of the actor's notices as read. Raises NotFound, for another user's too."""
+    found = await db.mark_read(deps.pool, actor.id, notification_id)
+    if found is None:
+        raise NotFound("There is no such notification")
+    return found
+
+
+async def mark_all_read(deps: Deps, actor: Actor) -> int:
+    """Mark all of the actor's notices as read; give how many were not."""
+    return await NOTICES.mark_all_read.run(deps.pool, user_id=actor.id)
