@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -51,7 +52,7 @@ def _full_is_told() -> Iterator[None]:
 
 
 class PendingFile:
-    """A file being received. All methods block; one thread at a time may use it.
+    """A file being received. All methods block; one thread at a time may use it, and any may `abort` it.
 
     A failed `write` or `commit` leaves nothing behind; after any end, `abort` does nothing.
     """
@@ -65,6 +66,9 @@ class PendingFile:
         self._crc32 = 0
         self._unchecked = 0
         self._ended = False
+        self._lock = (
+            threading.RLock()
+        )  # a descriptor must not be closed (and given out anew) under a write
         self.size_bytes = 0
         with _full_is_told():
             self._check_free()
@@ -78,10 +82,10 @@ class PendingFile:
         return self._path
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append. Raises StorageFull, and OSError when the disk fails."""
+        """Append. Raises StorageFull, and OSError when the disk fails or the file was aborted."""
         view = memoryview(data)
         try:
-            with _full_is_told():
+            with self._lock, _full_is_told():
                 self._unchecked += len(view)
                 if self._unchecked >= _CHECK_EVERY_BYTES:
                     self._check_free()
@@ -97,22 +101,23 @@ class PendingFile:
 
     def finish(self) -> None:
         """Make its bytes durable and close it, still invisible. Raises StorageFull, and OSError when the disk fails."""
-        if self._fd < 0:
-            return
         try:
-            with _full_is_told():
-                os.fsync(self._fd)
-            self._close()
+            with self._lock, _full_is_told():
+                if self._fd >= 0:
+                    os.fsync(self._fd)
+                    self._close()
         except BaseException:
             self.abort()
             raise
 
     def commit(self) -> StoredFile:
         """Make it durable and visible. Raises StorageFull, and OSError when the disk fails."""
+        if self._ended:
+            raise ValueError("this file has ended already")
         self.finish()
         final = self._root / self._key[:2] / self._key
         try:
-            with _full_is_told():
+            with self._lock, _full_is_told():
                 _make_durable_dir(final.parent)
                 self._path.rename(final)
                 _sync_dir(final.parent)
@@ -126,12 +131,13 @@ class PendingFile:
 
     def abort(self) -> None:
         """Throw it away."""
-        if self._ended:
-            return
-        self._ended = True
-        self._close()
-        with suppress(OSError):
-            self._path.unlink()
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+            self._close()
+            with suppress(OSError):
+                self._path.unlink()
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1

@@ -90,6 +90,18 @@ def test_abort_when_committed_then_changes_nothing(store: LocalStore) -> None:
     assert store.path(stored.key).read_bytes() == DATA
 
 
+def test_commit_when_the_file_has_ended_then_refuses_and_keeps_what_is_stored(
+    store: LocalStore,
+) -> None:
+    pending = store.create()
+    stored = finish(pending, DATA)
+    for ended in (pending, store.create()):
+        ended.abort()
+        with pytest.raises(ValueError, match="has ended"):
+            ended.commit()
+    assert store.path(stored.key).read_bytes() == DATA
+
+
 def failing(error: int) -> Callable[..., Any]:
     def fail(*_: Any, **__: Any) -> Any:
         raise OSError(error, os.strerror(error))

@@ -1,0 +1,236 @@
+"""Reads a form with files from a request, in constant memory: what arrives is judged, hashed and written on the way.
+
+`read_form` is all that handlers see. It tells a `Form` of each field and file in the order in which they come; whatever
+the form refuses ends the reading there. Bytes are written in a worker thread, one batch behind the network.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import ClientPayloadError, web
+
+from app.core.errors import BrokenUpload, InvalidInput, TooLarge
+from app.settings import Settings
+from app.web.multipart import MultipartScanner, PartBegin, PartEnd, read_boundary
+
+MAX_FIELDS = 64
+MAX_FIELD_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
+"""As much of a file is judged before more of it is taken."""
+_BATCH_BYTES = 1024 * 1024
+_BATCH_PIECES = 512
+_MAX_EPILOGUE_BYTES = 64 * 1024
+
+
+class FilePart(Protocol):
+    """A file being received. `judge` is called on the event loop, the others block and are called in a worker thread."""
+
+    def judge(self, head: bytes) -> None:
+        """Look at the first `HEAD_BYTES`, or the whole of a smaller file. Raises AppError."""
+
+    def write(self, data: memoryview) -> None:
+        """Append. Raises AppError."""
+
+    def finish(self) -> None:
+        """The file is whole. Raises AppError."""
+
+
+class Form(Protocol):
+    """What takes the fields and files of a request. Its owner throws away what is half done."""
+
+    def take_field(self, name: str, value: str) -> None:
+        """Take a text field. Raises AppError."""
+
+    async def open_file(self, name: str, file_name: str) -> FilePart:
+        """Begin a file in the field `name`. Raises AppError."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What a form may be. Sizes are bytes, times seconds."""
+
+    total_bytes: int
+    files: int
+    idle_s: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> "UploadLimits":
+        """Give the limits that are set."""
+        return cls(
+            settings.max_upload_bytes, settings.max_files_per_job, settings.upload_idle_timeout_s
+        )
+
+
+async def read_form(request: web.Request, form: Form, limits: UploadLimits) -> None:
+    """Read the whole form. Raises BrokenUpload, TooLarge, UnsupportedMedia, InvalidInput, and whatever the form raises.
+
+    When it returns or raises, no thread touches the form any longer.
+    """
+    scanner = MultipartScanner(read_boundary(request.headers.get("Content-Type", "")))
+    if (request.content_length or 0) > limits.total_bytes:
+        raise _over(limits.total_bytes)
+    reader = _Reader(form, limits)
+    total = 0
+    try:
+        while chunk := await _next_chunk(request, limits.idle_s):
+            total += len(chunk)
+            if total > limits.total_bytes:
+                raise _over(limits.total_bytes)
+            for event in scanner.feed(chunk):
+                await reader.take(event)
+            if scanner.is_complete:
+                break
+        if not scanner.is_complete:
+            raise BrokenUpload("The body ends before its closing boundary", action="Send it again.")
+        await _read_epilogue(request, limits.idle_s)
+    finally:
+        await reader.settle()
+
+
+def _over(limit: int) -> TooLarge:
+    return TooLarge(f"The upload is larger than {limit} bytes")
+
+
+async def _next_chunk(request: web.Request, idle_s: float) -> bytes:
+    """Give what has arrived, or b"" at the end of the body."""
+    try:
+        async with asyncio.timeout(idle_s):
+            return await request.content.readany()
+    except TimeoutError:
+        raise BrokenUpload(f"Nothing more of the body arrived for {idle_s:g} seconds") from None
+    except (ConnectionError, ClientPayloadError, web.RequestPayloadError) as error:
+        raise BrokenUpload("The connection broke before the body was whole") from error
+
+
+async def _read_epilogue(request: web.Request, idle_s: float) -> None:
+    """Read what follows the closing boundary, so that the connection can be used again."""
+    skipped = 0
+    while skipped < _MAX_EPILOGUE_BYTES and (chunk := await _next_chunk(request, idle_s)):
+        skipped += len(chunk)
+
+
+class _Reader:
+    """Hands the scanner's events to the form."""
+
+    def __init__(self, form: Form, limits: UploadLimits) -> None:
+        self._form = form
+        self._limits = limits
+        self._parts = {"field": 0, "file": 0}
+        self._begin = PartBegin("", None)
+        self._text = bytearray()
+        self._file: _FileWriter | None = None
+
+    async def take(self, event: PartBegin | memoryview | PartEnd) -> None:
+        if isinstance(event, PartBegin):
+            self._start(event)
+        elif isinstance(event, PartEnd):
+            await self._end()
+        elif self._begin.file_name is None:
+            self._text += event
+            if len(self._text) > MAX_FIELD_BYTES:
+                raise TooLarge(
+                    f"A text field is larger than {MAX_FIELD_BYTES} bytes",
+                    action="Send a file as one: with curl, -F input_file=@chr20.vcf.gz",
+                )
+        else:
+            await (await self._writer()).put(event)
+
+    async def settle(self) -> None:
+        """Wait until no thread writes any longer."""
+        if self._file is not None:
+            await self._file.settle()
+
+    def _start(self, begin: PartBegin) -> None:
+        self._begin = begin
+        kind, limit = ("field", MAX_FIELDS)
+        if begin.file_name is not None:
+            kind, limit = ("file", self._limits.files)
+        self._parts[kind] += 1
+        if self._parts[kind] > limit:
+            raise InvalidInput(f"The form has more than {limit} {kind}s", code=f"too_many_{kind}s")
+
+    async def _end(self) -> None:
+        begin = self._begin
+        if begin.file_name is None:
+            raw, self._text = bytes(self._text), bytearray()
+            self._form.take_field(begin.name, _decode(raw))
+        elif begin.file_name or self._file is not None:
+            await (await self._writer()).finish()
+            self._file = None
+        # Otherwise a browser's empty file field: no name, no content.
+
+    async def _writer(self) -> "_FileWriter":
+        if self._file is None:
+            part = await self._form.open_file(self._begin.name, self._begin.file_name or "")
+            self._file = _FileWriter(part)
+        return self._file
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("A text field is not UTF-8", code="not_text") from None
+    if "\0" in text:
+        raise InvalidInput("A text field holds a NUL character", code="not_text")
+    return text
+
+
+class _FileWriter:
+    """Collects slices to batches; one batch is written in a thread while the next arrives."""
+
+    def __init__(self, part: FilePart) -> None:
+        self._part = part
+        self._batch: list[memoryview] = []
+        self._size = 0
+        self._is_judged = False
+        self._writing: asyncio.Future[None] | None = None
+
+    async def put(self, piece: memoryview) -> None:
+        self._batch.append(piece)
+        self._size += len(piece)
+        if (
+            len(self._batch) >= _BATCH_PIECES
+        ):  # a client that sends byte by byte costs no more memory
+            self._batch = [memoryview(b"".join(self._batch))]
+        if not self._is_judged and self._size >= HEAD_BYTES:
+            self._judge()
+        if self._size >= _BATCH_BYTES:
+            await self._flush()
+
+    async def finish(self) -> None:
+        if not self._is_judged:
+            self._judge()
+        await self._flush()
+        await self._in_thread(self._part.finish)
+        await self._wait()
+
+    async def settle(self) -> None:
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+            self._writing.exception()  # it was told, or something else went wrong before
+
+    def _judge(self) -> None:
+        self._is_judged = True
+        self._part.judge(b"".join(self._batch)[:HEAD_BYTES])
+
+    async def _flush(self) -> None:
+        batch, self._batch, self._size = self._batch, [], 0
+        if batch:
+            await self._in_thread(lambda: self._write(batch))
+
+    def _write(self, batch: list[memoryview]) -> None:
+        for piece in batch:
+            self._part.write(piece)
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        await self._wait()
+        self._writing = asyncio.get_running_loop().run_in_executor(None, work)
+
+    async def _wait(self) -> None:
+        if self._writing is not None:
+            # Shielded: when the handler is cancelled, the thread goes on, and `settle` must see its end.
+            await asyncio.shield(self._writing)
+            self._writing = None
