@@ -1,6 +1,5 @@
 """The multipart scanner: the same events however the bytes are cut, and bounds on all that it holds."""
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -168,19 +167,6 @@ def test_read_headers_when_clients_quote_differently_then_reads_names(
 ) -> None:
     head = f"Content-Type: x/y\r\nContent-Disposition: {disposition}".encode()
     assert read_headers(head) == PartBegin(name, file_name)
-
-
-@pytest.mark.parametrize(
-    "piece", [b';a="', b'; a="\\"', b";", b'"', b";a=", b"=;a", b'\\"', b";a \t"]
-)
-def test_read_headers_when_made_to_be_slow_then_is_not(piece: bytes) -> None:
-    head = b"Content-Disposition: form-data; name=x" + piece * (MAX_HEADER_BYTES // len(piece))
-    before = time.process_time()
-    try:
-        read_headers(head)
-    except AppError:
-        pass
-    assert time.process_time() - before < 1
 
 
 @pytest.mark.parametrize(
