@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.adapters.base import Rejected
 from app.core.archive import ArchiveLayout, Member, fingerprint
-from app.core.errors import TooLarge
 from app.core.names import UniqueNames, clean_file_name
 from app.db.files import FILES
 from app.db.queries import Connection, Executor
@@ -22,7 +22,7 @@ class _SinkFile:
     finished: bool = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append. Raises StorageFull, TooLarge."""
+        """Append. Raises StorageFull, and Rejected beyond the sink's limit."""
         self.sink.take(len(data))
         self.pending.write(data)
 
@@ -35,15 +35,14 @@ class _SinkFile:
 class StoreSink:
     """Where a download puts its files: an `app.adapters.base.Sink` over the store. All methods block.
 
-    `max_bytes` bounds all files of the sink together; a write beyond it raises TooLarge. Nothing is visible before
-    `commit_all`, which keeps the finished files only.
+    `max_bytes` bounds all files of the sink together. Nothing is visible before `commit_all`, which keeps the finished
+    files only; from then on they are the caller's.
     """
 
     def __init__(self, store: LocalStore, max_bytes: int) -> None:
         self._store = store
         self._left = max_bytes
         self._files: list[_SinkFile] = []
-        self._kept: list[StoredFile] = []
         self._names = UniqueNames()
 
     def open(self, name: str) -> _SinkFile:
@@ -53,35 +52,31 @@ class StoreSink:
         return file
 
     def take(self, size_bytes: int) -> None:
-        """Count bytes that are about to be written. Raises TooLarge."""
+        """Count bytes that are about to be written. Raises Rejected."""
         self._left -= size_bytes
         if self._left < 0:
-            raise TooLarge("The results are larger than this platform accepts")
+            raise Rejected("the results are larger than this platform accepts")
 
     def commit_all(self) -> list[tuple[str, StoredFile]]:
         """Keep the finished files; give their names and what was stored. Raises StorageFull; then nothing is kept."""
-        done = []
+        done: list[tuple[str, StoredFile]] = []
         try:
             for file in self._files:
                 if file.finished:
-                    stored = file.pending.commit()
-                    self._kept.append(stored)
-                    done.append((file.name, stored))
-                else:
-                    file.pending.abort()
+                    done.append((file.name, file.pending.commit()))
         except BaseException:
-            self.abort_all()
+            for _name, stored in done:
+                self._store.remove(stored.key)
             raise
+        finally:
+            self.abort_all()
         return done
 
     def abort_all(self) -> None:
-        """Throw everything away, also what `commit_all` kept: the transaction that was to name the files did not happen."""
+        """Throw away whatever was not kept."""
         for file in self._files:
             file.pending.abort()
-        for stored in self._kept:
-            self._store.remove(stored.key)
         self._files.clear()
-        self._kept.clear()
 
 
 @dataclass(frozen=True, slots=True)
