@@ -63,10 +63,11 @@ class StoreSink:
         try:
             for file in self._files:
                 if file.finished:
-                    done.append((file.name, file.pending.commit()))
+                    stored = file.pending.commit()
+                    done.append((file.name, stored))
         except BaseException:
-            for _name, stored in done:
-                self._store.remove(stored.key)
+            for _name, kept in done:
+                self._store.remove(kept.key)
             raise
         finally:
             self.abort_all()
