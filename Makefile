@@ -1,0 +1,67 @@
+# The two commands: `make demo` and `make test`. Each does its own set-up.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+RUN_ARGS ?=
+
+BIN := $(VENV)/bin
+# Names what is installed, so that a new dependency, or an old environment, is noticed by content and not by date.
+KEY := $(shell { echo '$(CURDIR) $(PYTHON)'; cat setup.cfg constraints.txt scripts/make-venv; } | sha256sum | cut -c1-16)
+INSTALLED := $(VENV)/.installed-$(KEY)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+.PHONY: help
+help:  ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup packages  ## Run one real imputation end to end, then keep serving (DEMO_EXIT=1: end there)
+	@$(BIN)/python -m app demo $(DEMO_ARGS)
+
+.PHONY: test
+test: packages lint types  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: run
+run: setup  ## Run the platform (RUN_ARGS="--port 9000")
+	@$(BIN)/python -m app serve $(RUN_ARGS)
+
+.PHONY: format
+format: setup  ## Put the code into its one format
+	@$(BIN)/ruff check --fix app tests
+	@$(BIN)/ruff format app tests
+
+.PHONY: lint
+lint: setup  ## Check style, format and the direction of imports
+	@$(BIN)/ruff check app tests
+	@$(BIN)/ruff format --check app tests
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: types
+types: setup  ## Check types
+	@$(BIN)/mypy
+
+.PHONY: setup
+setup: $(INSTALLED)  ## Make the virtual environment (every other target does so itself)
+
+.PHONY: packages
+packages:  ## Install the Debian packages for real imputation, if root; else say what is missing
+	@scripts/debian-packages
+
+.PHONY: lock
+lock:  ## Choose the newest versions of everything that setup.cfg does not name, into constraints.txt
+	@scripts/lock $(PYTHON)
+
+.PHONY: clean
+clean:  ## Remove the virtual environment and all caches; data directories stay
+	rm -rf $(VENV) build *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find app tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(INSTALLED):
+	@scripts/make-venv $(PYTHON) $(VENV) '.[embedded,dev]'
+	@rm -f $(VENV)/.installed-*
+	@touch $@
