@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from app.usecases.deps import Actor, Deps
+from app.usecases.events import EventHub
 
 DEPS = web.AppKey("deps", Deps)
+EVENTS = web.AppKey("events", EventHub)
 REDIS_PING = web.AppKey("redis_ping", Callable[[], Awaitable[bool]])
 """Tells whether Redis answers; never raises."""
 ACTOR = web.RequestKey("actor", Actor)

@@ -2,7 +2,7 @@
 
 -- name: find_audience
 -- Whom a notice of a job is for, and the name of the job's service.
-select u.id, u.username, u.full_name, u.email, u.email_verified_at, u.is_active, u.notification_preferences,
+select u.id, u.username, u.full_name, u.email, u.is_active, u.notification_preferences,
     s.name as service_name
 from users u cross join services s
 where u.id = :user_id and s.id = :service_id

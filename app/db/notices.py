@@ -19,15 +19,14 @@ class Audience:
     username: str
     full_name: str | None
     email: str | None
-    email_verified_at: datetime | None
     is_active: bool
     notification_preferences: dict[str, Any]
     service_name: str
 
     @property
     def address(self) -> str | None:
-        """The address that e-mails go to: confirmed, of somebody who may sign in; else None."""
-        return self.email if self.is_active and self.email_verified_at is not None else None
+        """The address that e-mails go to, of somebody who may sign in; one that waits for confirmation is elsewhere."""
+        return self.email if self.is_active else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,18 +71,17 @@ def make_job(**changes: Any) -> Job:
 
 
 async def add_user(db: Executor, username: str, **columns: Any) -> int:
-    """Insert a user with a confirmed address; give its id."""
+    """Insert a user with an address; give its id."""
     values = {
         "email": f"{username}@example.org",
-        "email_verified_at": NOW,
         "full_name": None,
         "is_active": True,
         "notification_preferences": {},
         **columns,
     }
     user_id: int = await db.fetchval(
-        "insert into users (username, email, email_verified_at, full_name, is_active, notification_preferences, password_hash)"
-        " values ($1, $2, $3, $4, $5, $6, 'x') returning id",
+        "insert into users (username, email, full_name, is_active, notification_preferences, password_hash)"
+        " values ($1, $2, $3, $4, $5, 'x') returning id",
         username,
         *values.values(),
     )
