@@ -9,7 +9,7 @@ import structlog
 from app.db.engine import ENGINE
 from app.usecases.deps import Deps
 from app.usecases.engine.upkeep import ask_overdue, check_services, tidy
-from app.usecases.notices import is_mail_due
+from app.usecases.outbox import is_mail_due
 
 log = structlog.get_logger(__name__)
 

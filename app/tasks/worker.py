@@ -20,7 +20,7 @@ from app.usecases.deps import Deps
 from app.usecases.engine.cancellation import cancel
 from app.usecases.engine.collection import collect
 from app.usecases.engine.submission import submit_next
-from app.usecases.notices import deliver_due
+from app.usecases.outbox import deliver_due
 
 log = structlog.get_logger(__name__)
 

@@ -46,6 +46,9 @@ async def look(deps: Deps, account_id: int, failures: int) -> Look:
     except NoCredentials as error:
         changed = await _hold_credential(deps, account_id, jobs, error.message)
         return Look(len(jobs), changed, failed=False, interval_s=CREDENTIAL_RECHECK_S)
+    except AdapterError as error:
+        log.warning("engine.service_unusable", account_id=account_id, reason=error.reason)
+        return Look(len(jobs), 0, failed=True, interval_s=deps.settings.retry_base_s)
     interval_s = poll_interval(deps, remote.service)
     try:
         changed = await _look(deps, remote, jobs)

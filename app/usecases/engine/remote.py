@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.adapters.base import Adapter
+from app.adapters.base import Adapter, Credential, ServiceUnavailable
 from app.core.changes import Change, hold
 from app.core.jobs import Action, Stage
 from app.core.models import Job, Service, build
@@ -38,17 +38,24 @@ async def get_service(deps: Deps, service_id: int) -> Service:
 async def open_remote(deps: Deps, service_id: int, user_id: int) -> Remote:
     """Open the adapter with the user's credential (or the shared one, where the service's policy says so).
 
-    Raises NoCredentials when none is stored or it cannot be opened.
+    Raises NoCredentials when none is stored or it cannot be opened, ServiceUnavailable when the service is set up wrongly.
     """
     service = await get_service(deps, service_id)
     opened = await open_credential(deps, service, user_id)
-    adapter = deps.adapters.open(
-        service.api_type,
-        base_url=service.base_url,
-        config={**service.api_config, "allow_insecure": service.allow_insecure},
-        credential=opened.credential,
-    )
-    return Remote(service, adapter)
+    return Remote(service, open_adapter(deps, service, opened.credential))
+
+
+def open_adapter(deps: Deps, service: Service, credential: Credential | None) -> Adapter:
+    """Bind the service's adapter to a credential. Raises ServiceUnavailable when its configuration cannot be used."""
+    try:
+        return deps.adapters.open(
+            service.api_type,
+            base_url=service.base_url,
+            config={**service.api_config, "allow_insecure": service.allow_insecure},
+            credential=credential,
+        )
+    except ValueError as error:
+        raise ServiceUnavailable(f"an administrator has to mend its settings: {error}") from None
 
 
 def retry_at(deps: Deps, failures: int) -> datetime:

@@ -96,6 +96,9 @@ async def _attempt(deps: Deps, job: Job) -> tuple[Job, Change] | None:
         remote = await open_remote(deps, job.service_id, job.user_id)
     except NoCredentials as error:
         return job, _credential_needed(deps, job, error.message)
+    except AdapterError as error:
+        slot = {"has_slot": job.intent_at is not None}
+        return job, unavailable(deps, job, Action.SUBMIT, "The service", error.reason, **slot)
     try:
         if job.intent_at is not None:
             return job, await search(deps, job, remote)

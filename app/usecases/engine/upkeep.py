@@ -13,6 +13,7 @@ from app.core.notices import NoticeEvent
 from app.db.engine import ENGINE
 from app.usecases.deps import Deps
 from app.usecases.engine.changes import apply
+from app.usecases.engine.remote import open_adapter
 from app.usecases.engine.wakeup import service_recovered
 
 log = structlog.get_logger(__name__)
@@ -54,15 +55,9 @@ async def check_services(deps: Deps) -> int:
 
 async def check_service(deps: Deps, service: Service) -> str:
     """Look at one service with its cheapest call, note what was seen, wake its held jobs when it is back; give the state."""
-    adapter = deps.adapters.open(
-        service.api_type,
-        base_url=service.base_url,
-        config={**service.api_config, "allow_insecure": service.allow_insecure},
-        credential=None,
-    )
     latency_ms: float | None = None
     try:
-        health = await adapter.health()
+        health = await open_adapter(deps, service, None).health()
         state = "maintenance" if health.maintenance else "up"
         message, latency_ms = health.message, health.latency_s * 1000
     except AdapterError as error:
