@@ -7,14 +7,23 @@ takes a few milliseconds.
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 import pytest
 import redis.asyncio
+from aiohttp import web
 
 from app.db.pool import open_pool
 from app.settings import Settings
+from app.usecases.deps import Deps
+from tests import factories
+from tests.support.api import Api
+from tests.support.app import serve
+from tests.support.deps import Clock, RecordingQueue, open_deps
+from tests.support.people import Person
 from tests.support.servers import Postgres, Valkey
 
 
@@ -76,6 +85,66 @@ def settings(tmp_path: Path) -> Settings:
         jwt_secret="j" * 32,
         link_secret="l" * 32,
         bcrypt_cost=4,
+        allowed_networks=(ip_network("127.0.0.0/8"),),
         rate_limit_per_minute=100_000,
         min_free_bytes=1024 * 1024,
     )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of use cases: real time, which a test may move."""
+    return Clock()
+
+
+@pytest.fixture
+def queue() -> RecordingQueue:
+    """What was handed to the workers."""
+    return RecordingQueue()
+
+
+@pytest.fixture
+async def deps(
+    settings: Settings, pool: asyncpg.Pool, clock: Clock, queue: RecordingQueue
+) -> AsyncIterator[Deps]:
+    """Everything use cases touch: the real things, except that tasks and e-mails are recorded."""
+    async with open_deps(settings, pool, clock, queue) as deps:
+        yield deps
+
+
+@pytest.fixture
+async def app_server(deps: Deps) -> AsyncIterator[tuple[web.Application, str]]:
+    """The platform's web application and where it listens."""
+    async with serve(deps) as (app, base):
+        yield app, base
+
+
+@pytest.fixture
+async def client(app_server: tuple[web.Application, str]) -> AsyncIterator[Api]:
+    """Calls the platform over HTTP."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield Api(session, app_server[1])
+
+
+@pytest.fixture
+async def alice(deps: Deps) -> Person:
+    """The owner."""
+    return await factories.make_person(deps, "alice")
+
+
+@pytest.fixture
+async def bob(deps: Deps) -> Person:
+    """A colleague, who has an account and nothing else."""
+    return await factories.make_person(deps, "bob")
+
+
+@pytest.fixture
+async def charlie(deps: Deps) -> Person:
+    """A stranger."""
+    return await factories.make_person(deps, "charlie")
+
+
+@pytest.fixture
+async def admin(deps: Deps) -> Person:
+    """An administrator."""
+    return await factories.make_person(deps, "root", role="admin")

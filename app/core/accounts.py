@@ -22,7 +22,8 @@ def check_username(username: str) -> str:
     name = username.strip()
     if not _USERNAME.fullmatch(name):
         raise _refuse(
-            "username", "must be 1 to 64 letters, digits, and . _ @ + - (beginning with a letter or digit)"
+            "username",
+            "must be 1 to 64 letters, digits, and . _ @ + - (beginning with a letter or digit)",
         )
     return name
 

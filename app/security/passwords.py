@@ -1,19 +1,24 @@
-"""Password hashing: bcrypt, in a thread (it releases the GIL), at most two at once on behalf of strangers."""
+"""Password hashing: bcrypt, in a thread (it releases the GIL), at most two at once; and the brake on guessing."""
 
 import asyncio
+import math
+import time
 
 import bcrypt
 
-MAX_PASSWORD_BYTES = 72  # bcrypt 5 refuses longer input; earlier ones cut it silently
-MIN_PASSWORD_CHARS = 8
+from app.core.accounts import MAX_PASSWORD_BYTES
+from app.core.errors import RateLimited
+from app.core.throttle import TokenBuckets, address_key
+
 _DECOY_SALT = "C6UzMDM.H6dfI/f/IKxGhu"  # any valid salt: nothing ever fits the decoy
 
 
 class Passwords:
     """Hashes and checks. `cost` is bcrypt's log2 of rounds."""
 
-    def __init__(self, cost: int) -> None:
+    def __init__(self, cost: int, attempts_per_minute: int = 10) -> None:
         self._cost = cost
+        self._attempts = TokenBuckets(attempts_per_minute)
         self._gate = asyncio.Semaphore(2)
         self._decoy = f"$2b${cost:02d}${_DECOY_SALT}{'x' * 31}".encode()
 
@@ -37,3 +42,25 @@ class Passwords:
         async with self._gate:
             equal = await asyncio.to_thread(bcrypt.checkpw, encoded[:MAX_PASSWORD_BYTES], against)
         return fits and equal
+
+    def begin_attempt(self, account: str, address: str) -> None:
+        """Count a guess at an account's password from an address. Raises RateLimited.
+
+        Only this pair is slowed down, so nobody can lock the owner out from elsewhere. Whether the account exists plays
+        no part.
+        """
+        wait = self._attempts.take(_pair(account, address), time.monotonic())
+        if wait > 0:
+            raise RateLimited(
+                "Too many attempts to sign in",
+                retry_after_s=math.ceil(wait),
+                code="too_many_attempts",
+            )
+
+    def forgive_attempt(self, account: str, address: str) -> None:
+        """Do not count the latest guess: it was right."""
+        self._attempts.give_back(_pair(account, address), time.monotonic())
+
+
+def _pair(account: str, address: str) -> tuple[str, str]:
+    return account.strip().casefold()[:100], address_key(address)

@@ -5,6 +5,8 @@ secret says which key it needs; `rotate-keys` encrypts anew under the newest.
 """
 
 import base64
+import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 
@@ -27,6 +29,7 @@ class Vault:
         if any(len(key) != 32 for key in keys.values()):
             raise VaultError("a credential key is not 32 bytes long")
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._raw = dict(keys)
         self.key_id = next(iter(keys))
 
     def seal(self, secret: str, *context: object) -> tuple[bytes, str]:
@@ -40,12 +43,29 @@ class Vault:
         try:
             cipher = self._keys[key_id]
         except KeyError:
-            raise VaultError(f"the credential key {key_id!r} is not among FIP_CREDENTIAL_KEYS") from None
+            raise VaultError(
+                f"the credential key {key_id!r} is not among FIP_CREDENTIAL_KEYS"
+            ) from None
         try:
             opened = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bind(context))
         except InvalidTag:
             raise VaultError("a stored secret does not belong here or was changed") from None
         return opened.decode()
+
+    def fingerprint(self, data: bytes) -> str:
+        """Give a keyed hash: it recognises equal data, and tells nothing about it without the key."""
+        return self._fingerprint(self.key_id, data)
+
+    def is_fingerprint(self, fingerprint: str, data: bytes) -> bool:
+        """Tell whether the fingerprint, made under any key that is still known, is that of `data`."""
+        key_id = fingerprint.rpartition(":")[0]
+        return key_id in self._raw and hmac.compare_digest(
+            fingerprint, self._fingerprint(key_id, data)
+        )
+
+    def _fingerprint(self, key_id: str, data: bytes) -> str:
+        digest = hmac.new(self._raw[key_id], b"fip-fingerprint" + data, hashlib.sha256)
+        return f"{key_id}:{digest.hexdigest()}"
 
 
 def _bind(context: tuple[object, ...]) -> bytes:

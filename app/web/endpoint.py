@@ -8,15 +8,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 
-from app.core.errors import FieldError, InvalidInput, TooLarge, UnsupportedMedia
+from app.core.errors import Conflict, NotAuthenticated, NotFound
 from app.keys import ACTOR, CLIENT_ADDRESS, DEPS
 from app.usecases.deps import Actor, Deps
+from app.usecases.idempotency import AlreadyDone, Once, find_answer
+from app.web.reading import is_text, read_json, read_key, read_query
 
-MAX_JSON_BYTES = 1024 * 1024
+INT = r"\d{1,18}"
+"""The pattern of a number in a path: `/files/{id:INT}`."""
+UUID_PATTERN = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+"""The pattern of a UUID in a path."""
+
+Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+"""A number that names a row, in a body or a query."""
 
 
 class Access(StrEnum):
@@ -42,34 +51,7 @@ class Paging(msgspec.Struct, frozen=True, kw_only=True):
     offset: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
 
 
-@dataclass(slots=True)
-class Call:
-    """One request, read and judged."""
-
-    request: web.Request
-    deps: Deps
-    maybe_actor: Actor | None
-    body: Any = None
-    query: Any = None
-
-    @property
-    def actor(self) -> Actor:
-        """Who asks. Only endpoints that are not PUBLIC may use it."""
-        if self.maybe_actor is None:
-            raise RuntimeError("a public endpoint asked for its actor")
-        return self.maybe_actor
-
-    @property
-    def address(self) -> str:
-        """The client's address, as far as trusted proxies tell it."""
-        return self.request[CLIENT_ADDRESS]
-
-    def path_int(self, name: str) -> int:
-        """Read an id of the path (its pattern admits digits only); too large ones cannot exist."""
-        return min(int(self.request.match_info[name]), 2**62)
-
-
-Handler = Callable[[Call], Awaitable[Any]]
+Handler = Callable[["Call"], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +71,124 @@ class Endpoint:
     tag: str = ""
     raw_body: str = ""
     """The content type of a body that the handler reads itself, e.g. `multipart/form-data`."""
+    content: str = "application/json"
+    """The content type of the answer."""
+    creates: bool = False
+    """A POST that creates something: it honours `Idempotency-Key`."""
+    per_minute: int = 0
+    """How often one user, or one address that is not signed in, may call it, besides the limit on everything; 0: no such limit."""
+    unlimited: bool = False
+    """Not even the limit on everything applies: probes, which must be answered whoever else is busy."""
+    head: bool = True
+    """HEAD is answered like GET, without a body."""
     openapi: Mapping[str, Any] = field(default_factory=dict)
     """What joins the operation object in OpenAPI beyond what the row tells."""
+
+    @property
+    def route(self) -> str:
+        """Method and path, as metrics and kept answers name it."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, read and judged."""
+
+    request: web.Request
+    deps: Deps
+    maybe_actor: Actor | None
+    endpoint: Endpoint
+    body: Any = None
+    query: Any = None
+    idempotency_key: str | None = None
+    content: bytes | None = None
+    """What `replay` was given: stands for what is asked."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks. Only endpoints that are not PUBLIC may use it."""
+        if self.maybe_actor is None:
+            raise RuntimeError("a public endpoint asked for its actor")
+        return self.maybe_actor
+
+    @property
+    def address(self) -> str:
+        """The client's address, as far as trusted proxies tell it."""
+        return self.request[CLIENT_ADDRESS]
+
+    def path_int(self, name: str) -> int:
+        """Read a number of the path, whose pattern is `INT`."""
+        return int(self.request.match_info[name])
+
+    def path_uuid(self, name: str) -> UUID:
+        """Read a UUID of the path, whose pattern is `UUID_PATTERN`."""
+        return UUID(self.request.match_info[name])
+
+    def path_text(self, name: str) -> str:
+        """Read a text of the path. Raises NotFound for what no name can be."""
+        text = self.request.match_info[name]
+        if not is_text(text):
+            raise NotFound("There is nothing at this address")
+        return text
+
+    async def replay(self, content: bytes) -> web.Response | None:
+        """Give the answer that this request was given before, where it repeats its Idempotency-Key.
+
+        `content` stands for what is asked. Endpoints with a `body` need not call this; one that reads its body itself calls it
+        once it knows what it is asked for, before it creates anything. Raises IdempotencyKeyReused.
+        """
+        if self.idempotency_key is None:
+            return None
+        place = sorted(self.request.match_info.items())
+        self.content = repr(place).encode() + b"\n" + content
+        return await self._replay(self.idempotency_key, self.content)
+
+    async def replay_twin(self) -> web.Response:
+        """Give the answer of a twin of this request that was faster. Raises Conflict when it has gone again."""
+        if self.idempotency_key is None or self.content is None:
+            raise RuntimeError("a request without an Idempotency-Key has no twin")
+        response = await self._replay(self.idempotency_key, self.content)
+        if response is None:
+            raise Conflict("The same request is being answered", action="Send it again.")
+        return response
+
+    async def _replay(self, key: str, content: bytes) -> web.Response | None:
+        kept = await find_answer(
+            self.deps,
+            user_id=self.actor.id,
+            route=self.endpoint.route,
+            key=key,
+            content=content,
+        )
+        if kept is None:
+            return None
+        return web.Response(
+            body=kept.body,
+            status=kept.status,
+            content_type="application/json",
+            headers={"Idempotency-Replayed": "true"},
+        )
+
+    def once(self, render: Callable[[Any], Any]) -> Once | None:
+        """Give what a use case that creates needs to keep the answer: `render` makes the answer from what was created.
+
+        None when the request has no Idempotency-Key. Raises RuntimeError in a handler that reads its body itself and has
+        not called `replay`.
+        """
+        if self.idempotency_key is None:
+            return None
+        if self.content is None:
+            raise RuntimeError(
+                f"{self.endpoint.route} keeps an answer without having asked for one"
+            )
+        return Once(
+            user_id=self.actor.id,
+            route=self.endpoint.route,
+            key=self.idempotency_key,
+            fingerprint=self.deps.vault.fingerprint(self.content),
+            status=self.endpoint.status,
+            render=render,
+        )
 
 
 def encode(value: Any) -> bytes:
@@ -98,7 +196,9 @@ def encode(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
-def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def json_response(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
     """Give a JSON answer."""
     return web.Response(
         body=encode(value), status=status, content_type="application/json", headers=headers
@@ -109,21 +209,50 @@ def bind(endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResp
     """Make the aiohttp handler of a row. Access was judged by the middleware before it is called."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        call = Call(request, request.app[DEPS], request.get(ACTOR))
+        actor = request.get(ACTOR)
+        if actor is None and endpoint.access is not Access.PUBLIC:
+            raise NotAuthenticated("Nobody is signed in")  # the middleware has said so already
+        call = Call(request, request.app[DEPS], actor, endpoint)
+        if endpoint.creates and actor is not None:
+            call.idempotency_key = read_key(request)
         if endpoint.query is not None:
             call.query = read_query(request, endpoint.query)
+        await send_continue(request)
+        content = b""
         if endpoint.body is not None:
-            call.body = await read_json(request, endpoint.body)
-        result = await endpoint.handler(call)
-        if isinstance(result, web.StreamResponse):
-            return result
-        if isinstance(result, Page):
-            return json_response(result.items, endpoint.status, page_headers(request, call.query, result))
-        if endpoint.status == 204:
-            return web.Response(status=204)
-        return json_response(result, endpoint.status)
+            content, call.body = await read_json(request, endpoint.body)
+        if not endpoint.raw_body and (replayed := await call.replay(content)) is not None:
+            return replayed
+        try:
+            result = await endpoint.handler(call)
+        except AlreadyDone:
+            return await call.replay_twin()
+        return _answer(call, result)
 
     return handle
+
+
+def _answer(call: Call, result: Any) -> web.StreamResponse:
+    if isinstance(result, web.StreamResponse):
+        return result
+    status = call.endpoint.status
+    if isinstance(result, Page):
+        return json_response(result.items, status, page_headers(call.request, call.query, result))
+    if status == 204:
+        return web.Response(status=204)
+    return json_response(result, status)
+
+
+async def no_continue_yet(_request: web.Request) -> None:
+    """Take `Expect: 100-continue` without an answer: a client may keep its body until the request was judged."""
+
+
+async def send_continue(request: web.Request) -> None:
+    """Tell a client that waits for it to send its body (RFC 9110 §10.1.1)."""
+    expected = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
+    if expected and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # as aiohttp's own handler does: the answer has not begun
 
 
 def page_headers(request: web.Request, paging: Any, page: Page) -> dict[str, str]:
@@ -140,38 +269,3 @@ def page_headers(request: web.Request, paging: Any, page: Page) -> dict[str, str
         url = request.rel_url.update_query(limit=str(limit), offset=str(place))
         links.append(f'<{url}>; rel="{relation}"')
     return {"X-Total-Count": str(page.total), "Link": ", ".join(links)}
-
-
-def read_query(request: web.Request, kind: Any) -> Any:
-    """Read the query into its Struct. Raises InvalidInput naming the parameter, never its value."""
-    known = {item.encode_name for item in msgspec.structs.fields(kind)}
-    given = {name: value for name, value in request.query.items() if name in known and value != ""}
-    return _convert(given, kind, strict=False)
-
-
-async def read_json(request: web.Request, kind: Any) -> Any:
-    """Read a JSON body into its type. Raises UnsupportedMedia, TooLarge, InvalidInput."""
-    if request.content_type != "application/json":
-        raise UnsupportedMedia(
-            "The body must be JSON", action="Send it with the header «Content-Type: application/json»."
-        )
-    raw = await request.content.read(MAX_JSON_BYTES + 1)
-    while len(raw) <= MAX_JSON_BYTES and (more := await request.content.readany()):
-        raw += more
-    if len(raw) > MAX_JSON_BYTES:
-        raise TooLarge(f"The JSON body is larger than {MAX_JSON_BYTES} bytes")
-    try:
-        return _convert(msgspec.json.decode(raw), kind, strict=True)
-    except msgspec.DecodeError:
-        raise InvalidInput("The body is not valid JSON", code="invalid_json") from None
-
-
-def _convert(value: Any, kind: Any, *, strict: bool) -> Any:
-    try:
-        return msgspec.convert(value, kind, strict=strict)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at ")
-        where = path.strip("`").removeprefix("$").lstrip(".") or "body"
-        raise InvalidInput(
-            f"{where}: {message}", errors=[FieldError(where, message)]
-        ) from None

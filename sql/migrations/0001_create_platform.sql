@@ -360,7 +360,7 @@ create table idempotency_keys (
     key text not null,
     fingerprint text not null,
     status integer not null,
-    body jsonb not null,
+    body bytea not null,
     created_at timestamptz not null default now(),
     primary key (user_id, route, key)
 );

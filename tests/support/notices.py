@@ -1,6 +1,7 @@
 """Jobs and people for the tests of notices, e-mails and events: as records, and as rows."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,11 @@ import asyncpg
 from app.core.jobs import Status
 from app.core.models import Job
 from app.db.queries import Executor
+from app.mail import Mailer
+from app.security.links import LinkSigner
+from app.security.vault import Vault
+from app.settings import Settings
+from app.usecases.deps import Deps
 
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -159,3 +165,39 @@ async def add_results(db: asyncpg.Pool, user_id: int, job_id: UUID, size_bytes: 
         "update imputation_jobs set results_file_id = $2 where id = $1", job_id, file_id
     )
     return file_id
+
+
+def make_deps(
+    settings: Settings, pool: asyncpg.Pool, mailer: Mailer, now: Callable[[], datetime]
+) -> Deps:
+    """Give what notices and e-mails need; the rest is missing and would be noticed."""
+    missing: Any = None
+    return Deps(
+        settings=settings,
+        pool=pool,
+        store=missing,
+        mailer=mailer,
+        vault=Vault({"k1": b"v" * 32}),
+        passwords=missing,
+        tokens=missing,
+        links=LinkSigner(settings.link_secret),
+        adapters=missing,
+        inspector=missing,
+        enqueue=missing,
+        owner="test",
+        now=now,
+    )
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        """Go on by `seconds`."""
+        self.now += timedelta(seconds=seconds)

@@ -1,0 +1,73 @@
+"""Every endpoint of the platform, in one list: routing, access, metrics and OpenAPI come from it."""
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+from aiohttp import web
+
+from app.routes import docs, ops
+from app.web.endpoint import Endpoint, bind, encode, no_continue_yet
+from app.web.middleware import ROWS, add_headers
+from app.web.openapi import build
+
+_NOUNS = (
+    "auth",
+    "users",
+    "credentials",
+    "services",
+    "panels",
+    "jobs",
+    "files",
+    "links",
+    "notifications",
+    "events",
+    "audit",
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *(
+        endpoint
+        for noun in _NOUNS
+        if find_spec(f"app.routes.api.{noun}")
+        for endpoint in import_module(f"app.routes.api.{noun}").ENDPOINTS
+    ),
+    *ops.ENDPOINTS,
+    *docs.ENDPOINTS,
+)
+
+API_PREFIX = "/api"
+
+
+@cache
+def openapi_document() -> bytes:
+    """Give the description of the API as JSON."""
+    return encode(build(ENDPOINTS))
+
+
+def add_routes(app: web.Application) -> None:
+    """Put every row into the router, at its path and under `/api`; and what the middlewares need to know of the rows."""
+    rows: dict[object, Endpoint] = {}
+    app[ROWS] = rows
+    app[docs.OPENAPI] = openapi_document()
+    app.on_response_prepare.append(add_headers)
+    for endpoint in ENDPOINTS:
+        handler = bind(endpoint)
+        rows[handler] = endpoint
+        for path in paths_of(endpoint):
+            for method in methods_of(endpoint):
+                app.router.add_route(method, path, handler, expect_handler=no_continue_yet)
+
+
+def paths_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """Give the paths under which a row is served."""
+    if endpoint.path.startswith(f"{API_PREFIX}/"):
+        return (endpoint.path,)
+    return (endpoint.path, API_PREFIX + endpoint.path)
+
+
+def methods_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """Give the methods under which a row is served."""
+    if endpoint.method == "GET" and endpoint.head:
+        return ("GET", "HEAD")
+    return (endpoint.method,)
