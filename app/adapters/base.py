@@ -199,7 +199,8 @@ class RemoteOutput:
 
     `role` is `result`, `qc` or `log`. `downloads_left` is the remote's counter, None where unlimited or untold.
     `archive` is true where the download is an (encrypted) archive whose members are the files to keep.
-    `md5` is the checksum that the remote publishes for the download, where it does.
+    `md5` is the checksum that the remote publishes for the download, where it does; `md5_address` is where it stands
+    when it has to be downloaded itself (`download` sees to that).
     """
 
     key: str
@@ -209,6 +210,7 @@ class RemoteOutput:
     archive: bool = False
     downloads_left: int | None = None
     md5: str | None = None
+    md5_address: str | None = field(default=None, repr=False)
 
 
 class OutputFile(Protocol):

@@ -1,0 +1,86 @@
+"""Fixtures of the adapter tests: a fake server, a transport that may reach it, adapters and submissions."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from app.adapters.base import Credential, InputFile, Submission
+from app.adapters.michigan.adapter import MichiganAdapter, open_adapter
+from app.adapters.transport import Timeouts, Transport
+from tests.fakes.cloudgene import GOOD_TOKEN, PANEL, FakeCloudgene
+
+QUICK = Timeouts(
+    connect_s=2.0,
+    call_s=0.5,
+    upload_stall_s=0.3,
+    upload_answer_s=0.3,
+    upload_least_bytes_s=1024 * 1024,
+    download_read_s=0.3,
+)
+PASSWORD = "fi-abcdefghijklmnopqrstu"
+
+OpenAdapter = Callable[..., MichiganAdapter]
+
+
+@pytest.fixture
+async def cloudgene() -> AsyncIterator[FakeCloudgene]:
+    """A healthy fake server."""
+    async with FakeCloudgene() as server:
+        yield server
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[Transport]:
+    """A transport that may talk to loopback, with the usual timeouts."""
+    async with Transport(user_agent="fip/test", allowed_networks=["127.0.0.0/8"]) as made:
+        yield made
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[Transport]:
+    """A transport that soon loses patience."""
+    async with Transport(
+        user_agent="fip/test", allowed_networks=["127.0.0.0/8"], timeouts=QUICK
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def adapter(transport: Transport, cloudgene: FakeCloudgene) -> MichiganAdapter:
+    """An adapter for the fake server with a good token."""
+    return michigan(transport, cloudgene.url)
+
+
+def michigan(
+    transport: Transport, url: str, token: str | None = GOOD_TOKEN, **config: object
+) -> MichiganAdapter:
+    """Open an adapter over plain http."""
+    credential = Credential(token=token) if token is not None else None
+    return open_adapter(transport, url, {"allow_insecure": True, **config}, credential)
+
+
+@pytest.fixture
+def submission(tmp_path: Path) -> Submission:
+    """A job of two small files."""
+    return make_submission(tmp_path)
+
+
+def make_submission(folder: Path, name: str = "fi-3f0c", **changes: object) -> Submission:
+    """Make a job of two small files that the fake server accepts."""
+    files = []
+    for chromosome in ("20", "21"):
+        path = folder / f"stored-{chromosome}"
+        path.write_bytes(b"\x1f\x8b" + chromosome.encode() * 1000)
+        files.append(InputFile(path, f"chr{chromosome}.vcf.gz", path.stat().st_size))
+    values: dict[str, object] = {
+        "name": name,
+        "files": tuple(files),
+        "panel_key": PANEL,
+        "build": "hg19",
+        "phasing": True,
+        "population": "afr",
+        "mode": "imputation",
+        "archive_password": PASSWORD,
+    }
+    return Submission(**{**values, **changes})  # type: ignore[arg-type] # a bag of keyword arguments
