@@ -1,0 +1,281 @@
+"""`MichiganAdapter`: the parts of this dialect behind the common interface. Facts: docs/adapters.md."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import ClassVar
+
+import structlog
+
+from app.adapters import loose
+from app.adapters.answers import Answer, off_loop
+from app.adapters.base import (
+    AdapterError,
+    Capabilities,
+    Credential,
+    CredentialRejected,
+    CredentialReport,
+    Health,
+    Panel,
+    Progress,
+    Rejected,
+    RemoteJob,
+    RemoteNotFound,
+    RemoteOutput,
+    RemoteState,
+    RemoteStatus,
+    ServiceDescription,
+    ServiceUnavailable,
+    Sink,
+    Submission,
+)
+from app.adapters.endpoint import Endpoint
+from app.adapters.michigan import downloading, listing, submitting, verifying
+from app.adapters.michigan.client import Client, is_own_404
+from app.adapters.michigan.config import MichiganConfig, parse_config
+from app.adapters.michigan.discovery import Form, app_ids, build_in, choose_app, read_form
+from app.adapters.michigan.forms import default_phasing, options_of
+from app.adapters.michigan.logs import reason_in
+from app.adapters.michigan.outputs import read_outputs
+from app.adapters.michigan.statuses import ACTIVE, gone, is_job_id, read_job
+from app.adapters.text import clean_line
+from app.adapters.transport import Transport
+
+log = structlog.get_logger(__name__)
+_LOG_TAIL_BYTES = 64 * 1024
+
+
+class MichiganAdapter:
+    """An `app.adapters.base.Adapter` for one Cloudgene server and one API token; made for one step of a job."""
+
+    kind: ClassVar[str] = "michigan"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        list_jobs=True, restart=True, archive_password=True
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        endpoint: Endpoint,
+        config: MichiganConfig,
+        credential: Credential | None,
+    ) -> None:
+        self._client = Client(transport, endpoint, credential)
+        self._config = config
+        self._discovered: tuple[Form, Mapping[str, object]] | None = None
+
+    async def verify_credential(self) -> CredentialReport:
+        """Ask `tokens/verify`, which knows revoked tokens too; where a site has no such call, the account's profile."""
+        return await verifying.verify(self._client)
+
+    async def describe(self) -> ServiceDescription:
+        """Read the server, the app that imputes, and its form."""
+        form, server = await self._form()
+        panels = form.panels.choices if form.panels else ()
+        return ServiceDescription(
+            app_id=form.app_id,
+            app_version=form.version,
+            server_name=clean_line(server.get("name")) or None,
+            panels=tuple(
+                Panel(
+                    key=choice.key,
+                    name=choice.label,
+                    populations=form.populations(choice.key),
+                    builds=tuple(filter(None, [build_in(choice.label)])),
+                    version=choice.key.partition("@")[2] or None,
+                )
+                for choice in panels
+            ),
+            builds=self._keys(form, "build"),
+            phasings=self._keys(form, "phasing"),
+            default_phasing=default_phasing(form),
+            modes=self._keys(form, "mode"),
+            options=options_of(form),
+        )
+
+    @staticmethod
+    def _keys(form: Form, name: str) -> tuple[str, ...]:
+        item = form.fields.get(name)
+        return tuple(choice.key for choice in item.choices) if item else ()
+
+    async def _form(self) -> tuple[Form, Mapping[str, object]]:
+        """Find the app and read its form, once per adapter."""
+        if self._discovered is None:
+            self._discovered = await self._discover()
+        return self._discovered
+
+    async def _discover(self) -> tuple[Form, Mapping[str, object]]:
+        client = self._client
+        answer = await client.get("server", auth=bool(client.token))
+        client.check(answer)
+        server = answer.object()
+        self._refuse_maintenance(server)
+        if server.get("loggedIn") is False:
+            said = (
+                "did not accept the API token"
+                if client.token
+                else "shows its apps to accounts only"
+            )
+            raise CredentialRejected(f"{client.host} {said}.")
+        ids = app_ids(server)
+        for app in choose_app(ids, self._config.app):
+            answer = await client.get("server", "apps", app)
+            if is_own_404(answer):
+                continue
+            client.check(answer)
+            return read_form(answer.object(), app), server
+        wanted = f"the app {self._config.app}" if self._config.app else "an imputation app"
+        offered = ", ".join(clean_line(app, limit=60) for app in ids[:10]) or "no apps"
+        raise Rejected(
+            f"{client.host} does not offer {wanted} to this account. It offers: {offered}."
+        )
+
+    def _refuse_maintenance(self, server: Mapping[str, object]) -> None:
+        if _in_maintenance(server):
+            raise ServiceUnavailable(f"{self._client.host} is under maintenance.", maintenance=True)
+
+    async def health(self) -> Health:
+        """Look at the server's front page of data, without a token; then at the queue's length, if it tells."""
+        client = self._client
+        began = time.perf_counter()
+        answer = await client.get("server", auth=False)
+        latency_s = time.perf_counter() - began
+        try:
+            client.check(answer)
+        except ServiceUnavailable as error:
+            if not error.maintenance:
+                raise
+            return Health(maintenance=True, latency_s=latency_s, message=error.reason)
+        maintenance = _in_maintenance(answer.object())
+        return Health(
+            maintenance=maintenance, latency_s=latency_s, queue_length=await self._queue_length()
+        )
+
+    async def _queue_length(self) -> int | None:
+        try:
+            answer = await self._client.get("server", "counters", auth=False)
+            self._client.check(answer)
+            queue = loose.as_dict(answer.object().get("queue"))
+        except AdapterError:
+            return None
+        size = loose.as_int(queue.get("size"))
+        return size if size is not None and size >= 0 else None
+
+    async def count_active(self) -> int | None:
+        """Count waiting, running and exporting jobs. Reads the whole list: an undercount would cost a whole upload."""
+        page = await listing.read_page(self._client, None)
+        return sum(loose.as_int(row.get("state")) in ACTIVE for row in page.rows)
+
+    async def submit(self, submission: Submission, progress: Progress) -> str:
+        """Read the live form, fill it, and send the job."""
+        form, _ = await self._form()
+        return await submitting.send(self._client, form, submission, self._config, progress)
+
+    async def find_by_name(self, name: str, since: datetime) -> Sequence[RemoteJob]:
+        """Search the account's list, newest first."""
+        return await listing.find_named(self._client, name, since)
+
+    async def status(self, remote_id: str) -> RemoteStatus:
+        """Look at one job; where it failed without a word, also into its log."""
+        answer = await self._job(remote_id)
+        if answer is None:
+            return gone(remote_id)
+        secrets = self._client.secrets
+        found = await off_loop(len(answer.body), lambda: read_job(answer.object(), secrets=secrets))
+        if found.remote_id != remote_id:
+            raise ServiceUnavailable(f"{self._client.host} answered about another job.")
+        if found.state is RemoteState.FAILED and found.reason is None:
+            return replace(found, reason=await self._logged_reason(remote_id))
+        return found
+
+    async def _job(self, remote_id: str) -> Answer | None:
+        """Get a job's JSON; None where the server does not know it."""
+        if not is_job_id(remote_id):
+            return None
+        answer = await self._client.get("jobs", remote_id)
+        if is_own_404(answer):
+            return None
+        self._client.check(answer)
+        return answer
+
+    async def _logged_reason(self, remote_id: str) -> str | None:
+        """Look for the reason in the job's log, which may well be missing."""
+        try:
+            answer = await self._client.get_log(remote_id)
+            self._client.check(answer)
+        except AdapterError:
+            return None
+        text = answer.body[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
+        return await off_loop(len(text), lambda: reason_in(text, secrets=self._client.secrets))
+
+    async def status_many(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteStatus]:
+        """Read the account's list as far as needed to see all jobs."""
+        wanted = set(filter(is_job_id, remote_ids))
+        if not wanted:
+            return {}
+        rows = await listing.read_until(
+            self._client, lambda seen: wanted <= {str(row["id"]) for row in seen}
+        )
+        mine = [row for row in rows if row["id"] in wanted]
+        size = sum(len(loose.as_list(row.get("steps"))) for row in mine) * 4096
+        return await off_loop(size, lambda: _read_rows(mine, self._client.secrets))
+
+    async def cancel(self, remote_id: str) -> None:
+        """Ask for cancellation: a GET (cloudgene3 `JobController.cancel`). A job that has ended stays as it is."""
+        await self._act(remote_id, "cancel")
+
+    async def restart(self, remote_id: str) -> None:
+        """Ask to start a dead job again: a GET; a 400 for any other state."""
+        await self._act(remote_id, "restart")
+
+    async def _act(self, remote_id: str, action: str) -> None:
+        if not is_job_id(remote_id):
+            raise RemoteNotFound("This cannot be a job of the service.")
+        await self._client.call("jobs", remote_id, action)
+
+    async def outputs(self, remote_id: str) -> Sequence[RemoteOutput]:
+        """Read the job's download rows. Names that could not become file names are left out and logged."""
+        answer = await self._job(remote_id)
+        if answer is None:
+            raise RemoteNotFound(f"{self._client.host} does not know the job any longer.")
+        listed = await off_loop(len(answer.body), lambda: read_outputs(answer.object()))
+        if listed.refused:
+            log.warning("adapter.outputs_refused", host=self._client.host, count=listed.refused)
+        return listed.outputs
+
+    async def download(
+        self, output: RemoteOutput, sink: Sink, archive_password: str | None, progress: Progress
+    ) -> None:
+        """Fetch one output, without the token."""
+        await downloading.fetch(self._client, output, sink, archive_password, progress)
+
+
+def open_adapter(
+    transport: Transport,
+    base_url: str,
+    config: Mapping[str, object],
+    credential: Credential | None,
+) -> MichiganAdapter:
+    """Make the adapter for a service. Raises `ValueError` for a base URL or configuration that cannot be used."""
+    parsed = parse_config(config)
+    endpoint = Endpoint.parse(base_url, allow_insecure=parsed.allow_insecure)
+    return MichiganAdapter(transport, endpoint, parsed, credential)
+
+
+def _in_maintenance(server: Mapping[str, object]) -> bool:
+    """`maintenace` is misspelt on the wire (cloudgene3 `ServerService.getRoot`)."""
+    return server.get("maintenace") is True or server.get("maintenance") is True
+
+
+def _read_rows(
+    rows: Sequence[Mapping[str, object]], secrets: Sequence[str]
+) -> dict[str, RemoteStatus]:
+    """Read rows of the list; one that makes no sense is left out."""
+    found: dict[str, RemoteStatus] = {}
+    for row in rows:
+        with suppress(ServiceUnavailable):
+            status = read_job(row, secrets=secrets, from_list=True)
+            found[status.remote_id] = status
+    return found

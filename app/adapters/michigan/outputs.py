@@ -1,0 +1,106 @@
+"""Reading what can be downloaded of a job. Pure.
+
+There is one download per entry of `outputParams[].files[]`; its hash is all that protects it, so addresses are secrets.
+They are kept relative to the service's base URL: an address that was stored cannot lead to another host.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from app.adapters import loose
+from app.adapters.archives import UnsafeNameError, safe_name
+from app.adapters.base import RemoteOutput
+
+_MAX_PARAMS = 200
+_MAX_FILES = 20_000
+_HASH = re.compile(r"[A-Za-z0-9_-]{8,200}")
+_GENOTYPES = (".vcf.gz", ".bcf", ".info.gz", ".tbi", ".csi", ".bgen", ".pgen")
+_REPORTS = (".html", ".txt", ".pdf", ".csv", ".tsv", ".json", ".md5")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a job offers. `refused` counts entries that were left out because of an impossible name or hash."""
+
+    outputs: tuple[RemoteOutput, ...]
+    refused: int
+
+
+def read_outputs(job: Mapping[str, object]) -> Listed:
+    """Read job JSON (cloudgene3 `ParameterOutputResponse`, `DownloadResponse`).
+
+    A checksum file (`chr_20.zip.md5`) is joined to the file that it belongs to and not listed itself.
+    """
+    found: dict[str, RemoteOutput] = {}
+    refused = 0
+    for param in loose.dicts(job.get("outputParams"), _MAX_PARAMS):
+        group = loose.as_text(param.get("name")) or "output"
+        for entry in loose.dicts(param.get("files"), _MAX_FILES):
+            if len(found) >= _MAX_FILES:
+                break
+            output = _read_file(group, entry)
+            if output is None:
+                refused += 1
+            elif output.key not in found:
+                found[output.key] = output
+    return Listed(_with_checksums(found), refused)
+
+
+def role_of(name: str, group: str) -> str:
+    """Give `result`, `qc` or `log` for a file of the remote, by its name and the name of its output parameter."""
+    plain = name.lower()
+    base = plain.rpartition("/")[2]
+    if group.lower() in {"logfile", "logs"} or base.endswith(".log"):
+        return "log"
+    if base.endswith((".zip", *_GENOTYPES)):
+        return "result"
+    if base.endswith(_REPORTS) or plain.startswith("statistics/"):
+        return "qc"
+    return "result"
+
+
+def md5_of(text: str, name: str) -> str | None:
+    """Give the checksum of `name` out of `md5sum` lines: its own line, or the only one."""
+    base = name.rpartition("/")[2]
+    lines = [
+        (match[1].lower(), match[2].strip().rpartition("/")[2])
+        for line in text.splitlines()[:1000]
+        if (match := re.fullmatch(r"\\?([0-9a-fA-F]{32})(?:[ \t]+\*?(.*))?", line.strip()))
+        and match[2] is not None
+    ] or [(text.strip().lower(), base)]
+    for digest, named in lines:
+        if named == base and re.fullmatch(r"[0-9a-f]{32}", digest):
+            return digest
+    return None
+
+
+def _read_file(group: str, entry: Mapping[str, object]) -> RemoteOutput | None:
+    name, secret = entry.get("name"), entry.get("hash")
+    if not isinstance(name, str) or not isinstance(secret, str) or not _HASH.fullmatch(secret):
+        return None
+    try:
+        safe_name(name)
+    except UnsafeNameError:
+        return None
+    role = role_of(name, group)
+    left = loose.as_int(entry.get("count"))
+    return RemoteOutput(
+        key=f"{group[:100]}/{name}",
+        name=name,
+        role=role,
+        address=f"share/results/{secret}/{name}",
+        archive=role == "result" and name.lower().endswith(".zip"),
+        downloads_left=left if left is not None and left >= 0 else None,
+    )
+
+
+def _with_checksums(found: Mapping[str, RemoteOutput]) -> tuple[RemoteOutput, ...]:
+    joined = []
+    for key, output in found.items():
+        owner = key.removesuffix(".md5")
+        if owner != key and owner in found:
+            continue
+        sibling = found.get(f"{key}.md5")
+        joined.append(replace(output, md5_address=sibling.address if sibling else None))
+    return tuple(joined)

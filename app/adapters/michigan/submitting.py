@@ -1,0 +1,130 @@
+"""Sending a job, and judging what came back.
+
+A submission is not idempotent, and the job's row is written before the answer is (cloudgene3
+`PersistentWorkflowEngine.jobSubmitted`). So every end that is not clear is doubtful: the engine searches the account's
+list for the job's name before it sends anything again. Clear are: no connection at all; an answer in Cloudgene's own
+words; and statuses that say that no application saw the request whole.
+"""
+
+import re
+
+import msgspec
+
+from app.adapters import loose
+from app.adapters.answers import Answer, error_of
+from app.adapters.base import (
+    AdapterError,
+    CredentialRejected,
+    DoubtfulSubmission,
+    Progress,
+    QuotaFull,
+    Rejected,
+    ServiceUnavailable,
+    Submission,
+)
+from app.adapters.failures import NotSent
+from app.adapters.michigan.client import API, Client, is_own_404
+from app.adapters.michigan.config import MichiganConfig
+from app.adapters.michigan.discovery import Form
+from app.adapters.michigan.forms import files_field, fill
+from app.adapters.michigan.statuses import is_job_id
+from app.adapters.payload import FilePart, InputChangedError, MultipartUpload
+
+_QUOTA = re.compile(r"only \d+ jobs? per user|jobs? per user can be executed", re.IGNORECASE)
+"""cloudgene3 `JobService.submitJob`: `Only N jobs per user can be executed simultaneously.`"""
+_JAVA_TROUBLE = re.compile(r"^[\w$.]*(Exception|Error)\b")
+"""What `JobController.submit` answers with a 400 for any trouble inside: it may have come after the job was stored."""
+_TOO_LARGE = "The service refused the upload because it is too large. Send fewer chromosomes or samples in one job."
+
+
+async def send(
+    client: Client, form: Form, submission: Submission, config: MichiganConfig, progress: Progress
+) -> str:
+    """Send a job to the app of the form and give its id. Raises as `base.Adapter.submit`."""
+    secrets = (*client.secrets, submission.archive_password)
+    field = files_field(form, submission.files)
+    body = MultipartUpload(
+        fill(form, submission, config.extra_fields),
+        [FilePart(field, item.name, item.path, item.size_bytes) for item in submission.files],
+        progress=progress,
+        stall_s=client.transport.timeouts.upload_stall_s,
+    )
+    headers = client.auth() | {"User-Agent": f"{client.transport.user_agent} {submission.name}"}
+    try:
+        await body.check()
+    except InputChangedError:
+        raise Rejected("A stored input file is missing or has changed.") from None
+    try:
+        answer = await client.transport.upload(
+            client.endpoint.at(*API, "jobs", "submit", form.app_id),
+            body,
+            headers=headers,
+            allow_insecure=client.endpoint.allow_insecure,
+        )
+    except NotSent:
+        raise
+    except ServiceUnavailable as error:
+        raise DoubtfulSubmission(error.reason) from error
+    return _id_in(answer, client.host, secrets)
+
+
+def _id_in(answer: Answer, host: str, secrets: tuple[str, ...]) -> str:
+    """Give the id out of `{"success":true,"message":…,"id":…}`, or raise what the answer stands for."""
+    if not 200 <= answer.status < 300:
+        raise _judged(answer, secrets)
+    try:
+        said = answer.object()
+    except ServiceUnavailable as error:
+        raise DoubtfulSubmission(error.reason) from error
+    if said.get("success") is False:
+        raise _refusal(answer, secrets)
+    remote_id = said.get("id")
+    if isinstance(remote_id, str) and is_job_id(remote_id):
+        return remote_id
+    raise DoubtfulSubmission(f"{host} answered without a job id.")
+
+
+def _judged(answer: Answer, secrets: tuple[str, ...]) -> AdapterError:
+    """Give the error for a status other than 2xx."""
+    status = answer.status
+    error = error_of(answer, secrets)
+    if status == 413:
+        return Rejected(_TOO_LARGE)
+    if status in {401, 403}:
+        return CredentialRejected(error.reason)
+    if status == 404:
+        # No application took it, whoever answered; only Cloudgene's own words are final.
+        return Rejected(error.reason) if is_own_404(answer) else ServiceUnavailable(error.reason)
+    if status == 400:
+        return _bad_request(answer, secrets)
+    if status == 429 or (
+        isinstance(error, ServiceUnavailable) and error.maintenance and _is_json(answer)
+    ):
+        return error
+    if isinstance(error, ServiceUnavailable):
+        return DoubtfulSubmission(error.reason, retry_after_s=error.retry_after_s)
+    return error
+
+
+def _bad_request(answer: Answer, secrets: tuple[str, ...]) -> AdapterError:
+    said = answer.message(secrets)
+    if _JAVA_TROUBLE.match(said) or not _is_json(answer):
+        return DoubtfulSubmission(error_of(answer, secrets).reason)
+    return _refusal(answer, secrets)
+
+
+def _refusal(answer: Answer, secrets: tuple[str, ...]) -> AdapterError:
+    """Give the error for a refusal in Cloudgene's own words."""
+    said = answer.message(secrets)
+    if _QUOTA.search(said):
+        return QuotaFull(said)
+    if "upload limit" in said.lower():
+        return Rejected(_TOO_LARGE)
+    return Rejected(said or "The service refused the job without a reason.")
+
+
+def _is_json(answer: Answer) -> bool:
+    try:
+        return bool(loose.as_dict(msgspec.json.decode(answer.body)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return False
