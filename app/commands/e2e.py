@@ -19,14 +19,18 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--url", help="the platform's address (default: from the settings)")
     parser.add_argument("--user", required=True, help="who signs in")
     parser.add_argument(
-        "--password-file", type=Path, help="file with the password (default: ask, or $FIP_E2E_PASSWORD)"
+        "--password-file",
+        type=Path,
+        help="file with the password (default: ask, or $FIP_E2E_PASSWORD)",
     )
     parser.add_argument("--panel", help="id, key or name of the panel (default: the first)")
     parser.add_argument("--build", default="hg19", choices=["hg19", "hg38"])
     parser.add_argument("--population", help="default: as the panel lists")
     parser.add_argument("--phasing", default="true", help="true, false, or an engine's name")
     parser.add_argument("--token-file", type=Path, help="file with a service token to store first")
-    parser.add_argument("--results", type=Path, default=Path("results.zip"), help="where results go")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results.zip"), help="where results go"
+    )
     parser.add_argument("--limit", type=float, default=86_400.0, help="seconds to wait for the end")
     parser.set_defaults(run=run)
 
@@ -64,7 +68,9 @@ async def _go(journey: Journey, args: argparse.Namespace) -> None:
     }
     if args.population:
         fields["population"] = args.population
-    async with journey.step(f"Submitted {args.file.name} to {service['name']}, panel {panel['name']}"):
+    async with journey.step(
+        f"Submitted {args.file.name} to {service['name']}, panel {panel['name']}"
+    ):
         job = await journey.submit(args.file, fields)
     async with journey.step("The job has completed"):
         job = await journey.follow(job["id"], limit_s=args.limit)

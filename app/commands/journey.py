@@ -148,7 +148,10 @@ class Journey:
 def _show(elapsed_s: float, update: dict[str, Any]) -> None:
     percent = update["progress_percentage"]
     bar = ("█" * (percent // 5)).ljust(20, "░")
-    print(f"    {elapsed_s:6.1f} s  {bar} {percent:3d} %  {update['status']:<9} {update['message']}", flush=True)
+    print(
+        f"    {elapsed_s:6.1f} s  {bar} {percent:3d} %  {update['status']:<9} {update['message']}",
+        flush=True,
+    )
 
 
 def _hash_members(path: Path) -> dict[str, str]:

@@ -14,7 +14,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "sandbox", help="run the local imputation server", description=sandbox.__doc__
     )
     parser.add_argument("--port", type=int, default=8082, help="port to listen on (default 8082)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)"
+    )
     parser.add_argument(
         "--engine",
         choices=["auto", "real", "instant"],
@@ -22,7 +24,10 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="real imputes with shapeit4 and minimac4, instant gives the input back (default: auto)",
     )
     parser.add_argument(
-        "--max-jobs", type=int, default=3, help="open jobs for each account, 0 for no limit (default 3)"
+        "--max-jobs",
+        type=int,
+        default=3,
+        help="open jobs for each account, 0 for no limit (default 3)",
     )
     parser.add_argument(
         "--demo-user",

@@ -7,7 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import msgspec
@@ -103,7 +103,7 @@ class Scene:
     def sandbox_base(self) -> str:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
-    async def __aenter__(self) -> "Scene":
+    async def __aenter__(self) -> Self:
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         try:
             await self.sandbox.start()

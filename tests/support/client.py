@@ -17,7 +17,9 @@ class Client:
         self.base = base
         self.token = ""
 
-    async def call(self, method: str, path: str, *, expect: int | None = None, **options: Any) -> Any:
+    async def call(
+        self, method: str, path: str, *, expect: int | None = None, **options: Any
+    ) -> Any:
         """Call the platform; give the decoded answer. Fails when the status is not the expected one."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= options.pop("headers", {})
@@ -25,7 +27,9 @@ class Client:
         async with self.session.request(method, url, headers=headers, **options) as response:
             body = await response.read()
             if expect is not None:
-                assert response.status == expect, f"{method} {path}: {response.status} {body[:1000]!r}"
+                assert response.status == expect, (
+                    f"{method} {path}: {response.status} {body[:1000]!r}"
+                )
             return msgspec.json.decode(body) if body else None
 
     async def sign_in(self, username: str, password: str) -> None:
@@ -88,6 +92,8 @@ class Client:
         assert job["status"] == status, job
         return job
 
-    async def until_stage(self, job_id: str, stage: str, *, limit_s: float = 20.0) -> dict[str, Any]:
+    async def until_stage(
+        self, job_id: str, stage: str, *, limit_s: float = 20.0
+    ) -> dict[str, Any]:
         """Wait until a job stands at a stage."""
         return await self.until(job_id, lambda now: now["stage"] == stage, limit_s=limit_s)

@@ -122,7 +122,9 @@ class World:
         }
         service = await self.admin.call("POST", "/services", json=body, expect=201)
         await self.admin.store_token(service["id"], sandbox.token)
-        await self.admin.call("POST", f"/services/{service['id']}/reference-panels/sync", expect=200)
+        await self.admin.call(
+            "POST", f"/services/{service['id']}/reference-panels/sync", expect=200
+        )
         await self.alice.store_token(service["id"], sandbox.token)
         panels = await self.alice.call("GET", f"/services/{service['id']}/reference-panels")
         return int(service["id"]), int(panels[0]["id"])
@@ -153,5 +155,3 @@ async def open_world(
         world.admin = await world.client("admin", "admin")
         world.alice = await world.client("alice")
         yield world
-
-

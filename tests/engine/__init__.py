@@ -1,0 +1,1 @@
+"""The engine's rules, each against a real sandbox server over HTTP."""

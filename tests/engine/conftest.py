@@ -1,0 +1,24 @@
+"""The world of the engine's tests."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.genotypes.testdata import write_test_files
+from app.settings import Settings
+from tests.support.world import World, open_world
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small, valid input on chromosome 20, hg19."""
+    return write_test_files(tmp_path_factory.mktemp("input"), None)[0].path
+
+
+@pytest.fixture
+async def world(
+    settings: Settings, database_url: str, redis_url: str, tmp_path: Path
+) -> AsyncIterator[World]:
+    async with open_world(settings, database_url, redis_url, tmp_path) as opened:
+        yield opened
