@@ -92,7 +92,7 @@ class SmtpMailer:
         except TimeoutError as error:
             raise MailError("the server did not answer in time", permanent=False) from error
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise _judge(error) from error
+            raise _judge(error, message.recipient) from error
         finally:
             client.close()
 
@@ -118,7 +118,7 @@ def _context(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-def _judge(error: Exception) -> MailError:
+def _judge(error: Exception, recipient: str) -> MailError:
     """Sort a failure: for good only where the server refused this recipient or this content with 5yz (RFC 5321 §4.2.1).
 
     A refused sender, sign-in or greeting is a matter of configuration, which an administrator can mend meanwhile.
@@ -132,10 +132,14 @@ def _judge(error: Exception) -> MailError:
             )
         case aiosmtplib.SMTPDataError(code=code, message=text):
             return MailError(f"the content was refused: {code} {text}", permanent=500 <= code < 600)
-        case aiosmtplib.SMTPNotSupported() | ValueError():
+        case ssl.SSLError():  # which is a ValueError too where a certificate is not trusted
+            return MailError(f"{type(error).__name__}: {error}", permanent=False)
+        case aiosmtplib.SMTPNotSupported():  # of the recipient, only an address beyond ASCII asks for an extension
             return MailError(
-                f"the e-mail cannot be sent through this server: {error}", permanent=True
+                f"the server lacks something: {error}", permanent=not recipient.isascii()
             )
+        case ValueError():
+            return MailError(f"the e-mail cannot be sent: {error}", permanent=True)
         case aiosmtplib.SMTPResponseException(code=code, message=text):
             return MailError(f"{type(error).__name__}: {code} {text}", permanent=False)
         case _:

@@ -118,7 +118,16 @@ def _last_event_id(call: Call) -> int | None:
 _OPENAPI = {
     "description": "A stream of Server-Sent Events. Each has `id` (of the status update), `event: status` and, as `data`, the "
     "update with its job as it is now. `Last-Event-ID` (header, or query `last_event_id`) gives what came after that "
-    "update first. Comments keep the connection alive. 204: the job has ended and you have seen it."
+    "update first. Comments keep the connection alive.",
+    "parameters": [
+        {
+            "name": LAST_EVENT_ID,
+            "in": "header",
+            "description": "The id of the last event that was received; an EventSource sends it by itself",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    ],
+    "responses": {"204": {"description": "The job has ended and you have seen its last event"}},
 }
 
 ENDPOINTS: tuple[Endpoint, ...] = (
