@@ -14,7 +14,8 @@ RUN .venv/bin/python -m compileall -q app
 
 FROM python:3.11-slim-bookworm
 
-RUN useradd --system --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin fip \
+RUN groupadd --gid 10001 fip \
+    && useradd --uid 10001 --gid fip --home-dir /data --no-create-home --shell /usr/sbin/nologin fip \
     && install --directory --owner=fip --group=fip --mode=0700 /data
 # Root's, so that the running platform cannot change its own code.
 COPY --from=build /opt/fip /opt/fip

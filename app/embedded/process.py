@@ -153,11 +153,14 @@ class ServerProcess(ABC):
 
     async def _launch(self) -> None:
         try:
-            identity, command = await asyncio.to_thread(self._prepare)
+            await self._launch_or_fail()
         except OSError as error:
             raise EmbeddedServerError(
                 f"{self.name} cannot use {error.filename or self.root}: {error.strerror}"
             ) from error
+
+    async def _launch_or_fail(self) -> None:
+        identity, command = await asyncio.to_thread(self._prepare)
         deadline = asyncio.get_running_loop().time() + self._start_timeout_s
         while True:
             log_start = self._rotate_log()

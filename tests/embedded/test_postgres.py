@@ -84,12 +84,18 @@ async def test_supervise_when_the_server_cannot_come_back_then_tries_until_it_ca
     task = asyncio.create_task(server.supervise(report))
     version = pg_root / "data" / "PG_VERSION"
     version.rename(pg_root / "aside")
+    log = server.log_path
     killed = server.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
     await wait_until(lambda: len(events) > len(process.RESTART_DELAYS_S) + 2)
     assert {event for event, _ in events[1:]} == {"embedded.postgres.not_restarted"}
+    # Another reason: the log cannot be opened.
+    log.rename(pg_root / "log")
+    log.mkdir()
     (pg_root / "aside").rename(version)
+    await wait_until(lambda: "Is a directory" in str(events[-1]))
+    log.rmdir()
     await wait_until(lambda: server.pid != killed)
     assert await _ask(url, "select 1") == 1
     await server.stop()
