@@ -195,6 +195,18 @@ async def test_log_when_a_statement_fails_then_holds_none_of_its_data(pg_root: P
     assert "planted@" not in log
 
 
+async def test_log_when_it_has_grown_then_the_old_one_is_put_aside_at_the_next_start(
+    pg_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "LOG_LIMIT_BYTES", 10)
+    server = EmbeddedPostgres(pg_root)
+    old = server.log_path.read_text()
+    assert old
+    async with server:
+        assert (pg_root / "postgres.log.1").read_text() == old
+        assert old not in server.log_path.read_text()
+
+
 async def test_tool_when_the_wheel_is_installed_then_dumps_this_server(pg_root: Path) -> None:
     async with EmbeddedPostgres(pg_root) as server:
         await _ask(server.url, "create table kept as select 42 as answer")
