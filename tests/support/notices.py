@@ -1,7 +1,6 @@
-"""Jobs and people for the tests of notices, e-mails and events: as records, and as rows."""
+"""Jobs for the tests of notices, e-mails and events: as records, and as rows."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,12 +8,8 @@ import asyncpg
 
 from app.core.jobs import Status
 from app.core.models import Job
+from app.db.engine import find_job
 from app.db.queries import Executor
-from app.mail import Mailer
-from app.security.links import LinkSigner
-from app.security.vault import Vault
-from app.settings import Settings
-from app.usecases.deps import Deps
 
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -74,24 +69,6 @@ def make_job(**changes: Any) -> Job:
         "completed_at": None,
     }
     return Job(**{**values, **changes})
-
-
-async def add_user(db: Executor, username: str, **columns: Any) -> int:
-    """Insert a user with an address; give its id."""
-    values = {
-        "email": f"{username}@example.org",
-        "full_name": None,
-        "is_active": True,
-        "notification_preferences": {},
-        **columns,
-    }
-    user_id: int = await db.fetchval(
-        "insert into users (username, email, full_name, is_active, notification_preferences, password_hash)"
-        " values ($1, $2, $3, $4, $5, 'x') returning id",
-        username,
-        *values.values(),
-    )
-    return user_id
 
 
 async def add_service(db: Executor, name: str = "Example Server") -> tuple[int, int]:
@@ -167,37 +144,8 @@ async def add_results(db: asyncpg.Pool, user_id: int, job_id: UUID, size_bytes: 
     return file_id
 
 
-def make_deps(
-    settings: Settings, pool: asyncpg.Pool, mailer: Mailer, now: Callable[[], datetime]
-) -> Deps:
-    """Give what notices and e-mails need; the rest is missing and would be noticed."""
-    missing: Any = None
-    return Deps(
-        settings=settings,
-        pool=pool,
-        store=missing,
-        mailer=mailer,
-        vault=Vault({"k1": b"v" * 32}),
-        passwords=missing,
-        tokens=missing,
-        links=LinkSigner(settings.link_secret),
-        adapters=missing,
-        inspector=missing,
-        enqueue=missing,
-        owner="test",
-        now=now,
-    )
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, now: datetime = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        """Go on by `seconds`."""
-        self.now += timedelta(seconds=seconds)
+async def get_job(db: Executor, job_id: UUID) -> Job:
+    """Give a job as it stands."""
+    job = await find_job(db, job_id)
+    assert job is not None
+    return job
