@@ -1,0 +1,162 @@
+"""Users' sealed credentials."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import asyncpg
+
+from app.core.models import StoredCredential, build
+from app.db.queries import Executor, load
+
+_sql = load("credentials")
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCredential:
+    """A credential to be sealed: what is stored, and what its secret is bound to."""
+
+    user_id: int
+    service_id: int
+    label: str
+    credential_type: str
+    secret: bytes = field(repr=False)
+    secret_key_id: str
+    origin: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSecret:
+    """A sealed secret and what it is bound to."""
+
+    id: int
+    user_id: int
+    service_id: int
+    origin: str
+    secret: bytes = field(repr=False)
+    secret_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedShared:
+    """A service's sealed shared secret."""
+
+    id: int
+    base_url: str
+    shared_secret: bytes = field(repr=False)
+    shared_secret_key_id: str
+
+
+def _credential(row: asyncpg.Record | None) -> StoredCredential | None:
+    return build(StoredCredential, row) if row is not None else None
+
+
+async def list_credentials(
+    db: Executor, user_id: int, *, limit: int, offset: int
+) -> tuple[list[StoredCredential], int]:
+    """Give a page of a user's credentials and the number of all."""
+    rows = await _sql.list_credentials.rows(db, user_id=user_id, limit=limit, offset=offset)
+    total: int = await _sql.count_credentials.value(db, user_id=user_id)
+    return [build(StoredCredential, row) for row in rows], total
+
+
+async def find_own(db: Executor, user_id: int, credential_id: int) -> StoredCredential | None:
+    """Give one credential of a user's by id."""
+    row = await _sql.get_credential.row(db, user_id=user_id, credential_id=credential_id)
+    return _credential(row)
+
+
+async def find_for_service(db: Executor, user_id: int, service_id: int) -> StoredCredential | None:
+    """Give a user's credential for a service."""
+    return _credential(await _sql.find_credential.row(db, user_id=user_id, service_id=service_id))
+
+
+async def upsert_credential(db: Executor, new: SealedCredential) -> tuple[StoredCredential, bool]:
+    """Store a credential in the place of any former one; give it, and whether there was none."""
+    row = await _sql.upsert_credential.row(
+        db,
+        user_id=new.user_id,
+        service_id=new.service_id,
+        label=new.label,
+        credential_type=new.credential_type,
+        secret=new.secret,
+        secret_key_id=new.secret_key_id,
+        origin=new.origin,
+        expires_at=new.expires_at,
+    )
+    if row is None:
+        raise LookupError("an upsert gave no row")
+    return build(StoredCredential, row), row["is_new"]
+
+
+async def update_credential(db: Executor, changed: StoredCredential) -> StoredCredential | None:
+    """Write label, whether it is used, and the secret as sealed for its origin."""
+    row = await _sql.update_credential.row(
+        db,
+        user_id=changed.user_id,
+        credential_id=changed.id,
+        label=changed.label,
+        is_active=changed.is_active,
+        secret=changed.secret,
+        secret_key_id=changed.secret_key_id,
+        origin=changed.origin,
+    )
+    return _credential(row)
+
+
+async def note_report(
+    db: Executor,
+    asked: StoredCredential,
+    *,
+    is_valid: bool,
+    account_name: str | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> StoredCredential | None:
+    """Write down what the service said of a credential; None when it was replaced meanwhile."""
+    row = await _sql.note_report.row(
+        db,
+        credential_id=asked.id,
+        secret=asked.secret,
+        is_valid=is_valid,
+        account_name=account_name,
+        expires_at=expires_at,
+        now=now,
+    )
+    return _credential(row)
+
+
+async def delete_credential(db: Executor, user_id: int, credential_id: int) -> int | None:
+    """Forget a credential; give the service's id, or None when there was none."""
+    service_id: int | None = await _sql.delete_credential.value(
+        db, user_id=user_id, credential_id=credential_id
+    )
+    return service_id
+
+
+async def list_sealed(db: Executor, *, key_id: str, after: int, limit: int) -> list[SealedSecret]:
+    """Give credentials that are sealed under another key, by id from `after` on."""
+    rows = await _sql.list_sealed_credentials.rows(db, key_id=key_id, after=after, limit=limit)
+    return [build(SealedSecret, row) for row in rows]
+
+
+async def reseal(db: Executor, old: SealedSecret, secret: bytes, key_id: str) -> bool:
+    """Write the same secret sealed anew; False when it was replaced meanwhile."""
+    touched = await _sql.reseal_credential.run(
+        db, credential_id=old.id, secret=old.secret, new_secret=secret, key_id=key_id
+    )
+    return touched == 1
+
+
+async def list_sealed_shared(db: Executor, key_id: str) -> list[SealedShared]:
+    """Give the services whose shared secret is sealed under another key."""
+    rows = await _sql.list_sealed_services.rows(db, key_id=key_id)
+    return [build(SealedShared, row) for row in rows]
+
+
+async def reseal_shared(db: Executor, old: SealedShared, secret: bytes, key_id: str) -> bool:
+    """Write the same shared secret sealed anew; False when it was replaced meanwhile."""
+    touched = await _sql.reseal_service.run(
+        db, service_id=old.id, secret=old.shared_secret, new_secret=secret, key_id=key_id
+    )
+    return touched == 1

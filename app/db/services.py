@@ -1,0 +1,204 @@
+"""Services, their panels, and what was seen of their health."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from app.core.models import Panel, Service, build
+from app.db.queries import Connection, Executor, load
+
+SERVICES = load("services")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One look at a service: `up`, `down` or `maintenance`, and how long it took to answer."""
+
+    checked_at: datetime
+    state: str
+    latency_ms: float | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPanel:
+    """A panel as somebody, or the service itself, describes it."""
+
+    key: str
+    name: str
+    populations: list[dict[str, str]]
+    builds: list[str]
+    version: str | None
+    is_active: bool = True
+
+
+# What administrators set about a service, besides `slug` and `api_type`, which stay.
+SETTABLE = (
+    "name",
+    "description",
+    "base_url",
+    "location",
+    "country",
+    "supported_builds",
+    "credential_kind",
+    "credential_policy",
+    "shared_with",
+    "allow_insecure",
+    "api_config",
+    "is_active",
+    "poll_interval_s",
+    "wait_limit_s",
+    "max_remote_jobs",
+)
+
+
+def _service(row: asyncpg.Record | None) -> Service | None:
+    return build(Service, row) if row is not None else None
+
+
+def _panel(row: asyncpg.Record | None) -> Panel | None:
+    return build(Panel, row) if row is not None else None
+
+
+async def find_service(db: Executor, service_id: int) -> Service | None:
+    """Give a service by id."""
+    return _service(await SERVICES.get_service.row(db, service_id=service_id))
+
+
+async def lock_service(connection: Connection, service_id: int) -> Service | None:
+    """Give a service that no other transaction changes until this one ends."""
+    return _service(await SERVICES.lock_service.row(connection, service_id=service_id))
+
+
+async def find_service_by_slug(db: Executor, slug: str) -> Service | None:
+    """Give a service by its short name."""
+    return _service(await SERVICES.find_service_by_slug.row(db, slug=slug))
+
+
+async def list_services(
+    db: Executor, *, inactive_too: bool, limit: int, offset: int
+) -> tuple[list[Service], int]:
+    """Give a page of services and the number of all."""
+    rows = await SERVICES.list_services.rows(
+        db, inactive_too=inactive_too, limit=limit, offset=offset
+    )
+    total: int = await SERVICES.count_services.value(db, inactive_too=inactive_too)
+    return [build(Service, row) for row in rows], total
+
+
+async def insert_service(
+    db: Executor, *, slug: str, api_type: str, values: dict[str, Any]
+) -> Service | None:
+    """Add a service; None when the short name is taken. `values` are those of `SETTABLE`."""
+    row = await SERVICES.insert_service.row(db, slug=slug, api_type=api_type, **values)
+    return _service(row)
+
+
+async def update_service(db: Executor, service: Service) -> Service | None:
+    """Write what administrators set about a service."""
+    values = {name: getattr(service, name) for name in SETTABLE}
+    return _service(await SERVICES.update_service.row(db, service_id=service.id, **values))
+
+
+async def set_shared_secret(
+    db: Executor, service_id: int, secret: bytes | None, key_id: str | None
+) -> Service | None:
+    """Write the sealed shared secret, or remove it."""
+    row = await SERVICES.set_shared_secret.row(
+        db, service_id=service_id, secret=secret, key_id=key_id
+    )
+    return _service(row)
+
+
+async def set_live_form(
+    db: Executor, service_id: int, live_form: dict[str, Any], now: datetime
+) -> None:
+    """Keep what the service said of itself."""
+    await SERVICES.set_live_form.run(db, service_id=service_id, live_form=live_form, now=now)
+
+
+async def delete_service(db: Executor, service_id: int) -> bool:
+    """Remove a service; False when jobs refer to it (or it is gone)."""
+    return await SERVICES.delete_service.value(db, service_id=service_id) is not None
+
+
+async def list_health(db: Executor, service_id: int, limit: int) -> list[HealthCheck]:
+    """Give what was seen of a service, newest first."""
+    rows = await SERVICES.list_health.rows(db, service_id=service_id, limit=limit)
+    return [build(HealthCheck, row) for row in rows]
+
+
+async def list_panels(
+    db: Executor, service_id: int, *, inactive_too: bool, limit: int = 500, offset: int = 0
+) -> tuple[list[Panel], int]:
+    """Give a page of a service's panels and the number of all."""
+    rows = await SERVICES.list_panels.rows(
+        db, service_id=service_id, inactive_too=inactive_too, limit=limit, offset=offset
+    )
+    total: int = await SERVICES.count_panels.value(
+        db, service_id=service_id, inactive_too=inactive_too
+    )
+    return [build(Panel, row) for row in rows], total
+
+
+async def find_panel(db: Executor, service_id: int, panel_id: int) -> Panel | None:
+    """Give a panel of a service."""
+    return _panel(await SERVICES.get_panel.row(db, service_id=service_id, panel_id=panel_id))
+
+
+async def insert_panel(db: Executor, service_id: int, new: NewPanel) -> Panel | None:
+    """Add a panel by hand; None when the service has one with this key."""
+    row = await SERVICES.insert_panel.row(
+        db,
+        service_id=service_id,
+        key=new.key,
+        name=new.name,
+        populations=new.populations,
+        builds=new.builds,
+        version=new.version,
+        is_active=new.is_active,
+    )
+    return _panel(row)
+
+
+async def update_panel(db: Executor, panel: Panel) -> Panel | None:
+    """Write what administrators set about a panel."""
+    row = await SERVICES.update_panel.row(
+        db,
+        service_id=panel.service_id,
+        panel_id=panel.id,
+        name=panel.name,
+        populations=panel.populations,
+        builds=panel.builds,
+        version=panel.version,
+        is_active=panel.is_active,
+        source=panel.source,
+    )
+    return _panel(row)
+
+
+async def delete_panel(db: Executor, service_id: int, panel_id: int) -> bool:
+    """Remove a panel; False when there is none."""
+    gone = await SERVICES.delete_panel.value(db, service_id=service_id, panel_id=panel_id)
+    return gone is not None
+
+
+async def upsert_live_panel(db: Executor, service_id: int, new: NewPanel) -> None:
+    """Write a panel as the service lists it; one entered by hand keeps what was entered."""
+    await SERVICES.upsert_live_panel.run(
+        db,
+        service_id=service_id,
+        key=new.key,
+        name=new.name,
+        populations=new.populations,
+        builds=new.builds,
+        version=new.version,
+    )
+
+
+async def retire_live_panels(db: Executor, service_id: int, keys: list[str]) -> list[str]:
+    """Switch off the panels that the service does not list (any longer); give their keys."""
+    rows = await SERVICES.retire_live_panels.rows(db, service_id=service_id, keys=keys)
+    return [row["key"] for row in rows]
