@@ -7,7 +7,7 @@ again from the last update it sent. The database is the queue; what waits in mem
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -131,16 +131,16 @@ class EventHub:
     @contextmanager
     def open(self, user_id: int, job_id: UUID | None = None) -> Iterator[Stream]:
         """Give a stream. Raises RateLimited when the user has too many, Unavailable when all do or the process ends."""
-        own = self._streams.setdefault(user_id, set())
         if self._ended or self._count >= self._max_streams:
             raise Unavailable("This server follows as many jobs as it can", code="too_many_streams")
-        if len(own) >= self._max_per_user:
+        if len(self._streams.get(user_id, ())) >= self._max_per_user:
             raise RateLimited(
                 f"You have {self._max_per_user} open event streams; close one",
                 code="too_many_streams",
                 retry_after_s=15,
             )
         stream = Stream(user_id, job_id)
+        own = self._streams.setdefault(user_id, set())
         own.add(stream)
         self._count += 1
         try:
@@ -239,7 +239,7 @@ async def find_start(db: Executor, stream: Stream, last_event_id: int | None) ->
 
 async def follow(
     db: Executor, stream: Stream, after: int, heartbeat_s: float
-) -> AsyncIterator[list[JobEvent]]:
+) -> AsyncGenerator[list[JobEvent], None]:
     """Give what happens, in batches; an empty one after `heartbeat_s` without news. Ends with the stream or its job.
 
     The stream must have been opened before `after` was found, so that nothing falls in between.

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 from uuid import UUID
 
 import asyncpg
@@ -62,12 +63,13 @@ async def _send(
     call: Call, hub: EventHub, stream: Stream, after: int, response: web.StreamResponse
 ) -> None:
     checked = time.monotonic()
-    async for batch in follow(call.deps.pool, stream, after, hub.heartbeat_s):
-        if time.monotonic() - checked >= hub.recheck_s:
-            if not await _may_still_follow(call):
-                return
-            checked = time.monotonic()
-        await _write(call.request, response, _frames(batch) if batch else HEARTBEAT)
+    async with aclosing(follow(call.deps.pool, stream, after, hub.heartbeat_s)) as batches:
+        async for batch in batches:
+            if time.monotonic() - checked >= hub.recheck_s:
+                if not await _may_still_follow(call):
+                    return
+                checked = time.monotonic()
+            await _write(call.request, response, _frames(batch) if batch else HEARTBEAT)
 
 
 async def _may_still_follow(call: Call) -> bool:
