@@ -9,7 +9,7 @@ from app.usecases.events import EventHub
 
 DEPS = web.AppKey("deps", Deps)
 EVENTS = web.AppKey("events", EventHub)
-REDIS_PING = web.AppKey("redis_ping", Callable[[], Awaitable[bool]])
+REDIS_PING: web.AppKey[Callable[[], Awaitable[bool]]] = web.AppKey("redis_ping")
 """Tells whether Redis answers; never raises."""
 ACTOR = web.RequestKey("actor", Actor)
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -1,10 +1,12 @@
-"""The web application, assembled: routes, middlewares, and what handlers reach through the application's keys."""
+"""The web application, assembled: middlewares, routes, and what handlers reach through the application's keys."""
 
 from aiohttp import web
 
 from app.keys import DEPS, EVENTS, REDIS_PING
 from app.lifespan import Platform
 from app.routes.table import add_routes
+from app.web.middleware import middlewares
+from app.web.reading import MAX_JSON_BYTES
 
 
 def create_app(platform: Platform) -> web.Application:

@@ -13,7 +13,7 @@ from app.lifespan import Platform, open_database, open_platform, open_servers
 from app.main import create_app
 from app.security.files import ensure_secrets
 from app.settings import Settings, SettingsError
-from app.usecases.accounts import ensure_setup_link
+from app.usecases.one_time import ensure_setup_link
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

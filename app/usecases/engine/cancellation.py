@@ -75,7 +75,7 @@ async def _stop(deps: Deps, job: Job) -> Change:
     if job.outcome is not None or (job.external_job_id is None and job.intent_at is None):
         return cancelled("Job cancelled")
     try:
-        remote = await open_remote(deps, job.service_id, job.user_id)
+        remote = await open_remote(deps, job)
         if job.external_job_id is None:
             return await _find_and_stop(deps, job, remote)
         return await _stop_remote(deps, job, remote, job.external_job_id)

@@ -59,7 +59,7 @@ async def collect(deps: Deps, job_id: UUID) -> None:
 async def _attempt(deps: Deps, job: Job) -> Change | None:
     """Give what follows; None when all that can be had is here."""
     try:
-        remote = await open_remote(deps, job.service_id, job.user_id)
+        remote = await open_remote(deps, job)
         return await _collect(deps, job, remote)
     except (NoCredentials, CredentialRejected) as error:
         reason = error.message if isinstance(error, NoCredentials) else error.reason

@@ -42,7 +42,7 @@ async def look(deps: Deps, account_id: int, failures: int) -> Look:
     if not jobs:
         return Look(0, 0, failed=False, interval_s=0.0)
     try:
-        remote = await open_remote(deps, jobs[0].service_id, jobs[0].user_id)
+        remote = await open_remote(deps, jobs[0])
     except NoCredentials as error:
         changed = await _hold_credential(deps, account_id, jobs, error.message)
         return Look(len(jobs), changed, failed=False, interval_s=CREDENTIAL_RECHECK_S)

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from app.adapters.base import Adapter, Credential, ServiceUnavailable
 from app.core.changes import Change, hold
+from app.core.errors import NoCredentials
 from app.core.jobs import Action, Stage
 from app.core.models import Job, Service, build
 from app.core.polling import backoff
+from app.db.engine import ENGINE
 from app.db.services import SERVICES
 from app.usecases.credentials import open_credential
 from app.usecases.deps import Deps
@@ -35,13 +37,19 @@ async def get_service(deps: Deps, service_id: int) -> Service:
     return build(Service, row)
 
 
-async def open_remote(deps: Deps, service_id: int, user_id: int) -> Remote:
-    """Open the adapter with the user's credential (or the shared one, where the service's policy says so).
+async def open_remote(deps: Deps, job: Job) -> Remote:
+    """Open the adapter with the credential of the account that the job belongs to: the user's own, or the shared one.
 
-    Raises NoCredentials when none is stored or it cannot be opened, ServiceUnavailable when the service is set up wrongly.
+    Raises NoCredentials when none is stored, it cannot be opened, or it is no longer of that account (another account would
+    not see the job at the remote), ServiceUnavailable when the service is set up wrongly.
     """
-    service = await get_service(deps, service_id)
-    opened = await open_credential(deps, service, user_id)
+    service = await get_service(deps, job.service_id)
+    opened = await open_credential(deps, service, job.user_id)
+    account = await ENGINE.get_account.row(deps.pool, account_id=job.account_id)
+    if account is None or (account["user_id"] is None) != (opened.source == "shared"):
+        raise NoCredentials(
+            f"The credential with which this job was submitted to {service.name} is no longer stored"
+        )
     return Remote(service, open_adapter(deps, service, opened.credential))
 
 

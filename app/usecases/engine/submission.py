@@ -93,7 +93,7 @@ async def _submit_leased(deps: Deps, job: Job) -> None:
 async def _attempt(deps: Deps, job: Job) -> tuple[Job, Change] | None:
     """Give the job as it now stands and what follows; None when somebody else moved it."""
     try:
-        remote = await open_remote(deps, job.service_id, job.user_id)
+        remote = await open_remote(deps, job)
     except NoCredentials as error:
         return job, _credential_needed(deps, job, error.message)
     except AdapterError as error:
