@@ -226,13 +226,17 @@ def _next(iterator: Iterator[Any]) -> Any:
     """Give the next item or None at the end; turn what stream-unzip raises into our classes."""
     try:
         return next(iterator, None)
+    except stream_unzip.MissingPasswordError as error:
+        raise Rejected("A result archive is encrypted and no password is known.") from error
     except stream_unzip.PasswordError as error:
-        missing = isinstance(error, stream_unzip.MissingPasswordError)
-        what = "it is encrypted and no password is known" if missing else "the password is wrong"
-        raise Rejected(f"A result archive could not be opened: {what}.") from error
+        raise Rejected("A result archive could not be opened: the password is wrong.") from error
     except stream_unzip.UnsupportedFeatureError as error:
         raise Rejected("A result archive is packed in a way that is unknown here.") from error
-    except stream_unzip.UnzipError as error:
+    except (
+        stream_unzip.UnzipError,
+        ValueError,
+        LookupError,
+    ) as error:  # the last two: its deflate64
         raise Rejected("A result archive is cut short or damaged.") from error
 
 

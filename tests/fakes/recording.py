@@ -17,7 +17,8 @@ class Recorded:
 
     method: str
     path: str
-    query: str
+    target: str
+    """Path and query as they stood on the wire."""
     headers: CIMultiDict[str]
 
 
@@ -88,9 +89,7 @@ class RecordingServer:
     @web.middleware
     async def _watch(self, request: web.Request, handler: Behaviour) -> web.StreamResponse:
         self.requests.append(
-            Recorded(
-                request.method, request.path, request.query_string, CIMultiDict(request.headers)
-            )
+            Recorded(request.method, request.path, request.raw_path, CIMultiDict(request.headers))
         )
         for fault in self.faults:
             if fault.method in {"*", request.method} and request.path.startswith(fault.path):

@@ -54,7 +54,7 @@ def aes256(password: str, *entries: Entry) -> bytes:
     for entry in entries:
         method, packed = _packed(entry)
         salt = os.urandom(16)
-        keys = PBKDF2(password.encode(), salt, 66, 1000)
+        keys = PBKDF2(password.encode(), salt, 66, 1000, hmac_hash_module=SHA1)
         counter = Counter.new(nbits=128, little_endian=True)
         secret = AES.new(keys[:32], AES.MODE_CTR, counter=counter).encrypt(packed)
         mac = HMAC.new(keys[32:64], secret, digestmod=SHA1).digest()[:10]

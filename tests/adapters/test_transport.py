@@ -1,0 +1,394 @@
+"""The transport against servers that do everything wrong."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from app.adapters.answers import Answer, error_of, raise_for_status
+from app.adapters.base import (
+    CredentialRejected,
+    Rejected,
+    RemoteNotFound,
+    ServiceUnavailable,
+    UntrustedAddress,
+)
+from app.adapters.failures import NotSent
+from app.adapters.transport import Transport, user_agent
+from tests.fakes.recording import (
+    DEEP,
+    GARBAGE,
+    HTML_200,
+    NOTHING,
+    Behaviour,
+    RecordingServer,
+    answer,
+    endless,
+    half_an_answer,
+    redirect,
+    reset,
+    silent,
+)
+
+TOKEN = {"X-Auth-Token": "secret-token-1"}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RecordingServer]:
+    async with RecordingServer() as made:
+        yield made
+
+
+async def _call(
+    transport: Transport, server: RecordingServer, path: str = "/a/secret-path"
+) -> Answer:
+    return await transport.request_json(
+        "GET", URL(server.url + path), headers=TOKEN, allow_insecure=True
+    )
+
+
+async def test_request_when_the_service_answers_then_whole_and_recorded(
+    transport: Transport, server: RecordingServer
+) -> None:
+    server.misbehave(answer(200, '{"a": 1}', Set_Cookie="session=1"))
+    assert (await _call(transport, server)).object() == {"a": 1}
+    await _call(transport, server)
+    first, second = server.requests
+    assert first.headers["User-Agent"] == "fip/test"
+    assert first.headers["X-Auth-Token"] == "secret-token-1"
+    assert first.headers["Accept-Encoding"] == "identity"
+    assert "Cookie" not in second.headers
+
+
+@pytest.mark.parametrize("behaviour", [HTML_200, NOTHING, GARBAGE, DEEP, answer(200, b"\xff\xfe")])
+async def test_answer_when_not_json_then_unavailable(
+    transport: Transport, server: RecordingServer, behaviour: Behaviour
+) -> None:
+    server.misbehave(behaviour)
+    with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1 answered with"):
+        (await _call(transport, server)).object()
+
+
+@pytest.mark.parametrize("body", ["[]", "1", "null", '"x"', "true"])
+async def test_answer_when_json_but_no_object_then_unavailable(
+    transport: Transport, server: RecordingServer, body: str
+) -> None:
+    server.misbehave(answer(200, body))
+    with pytest.raises(ServiceUnavailable, match="makes no sense"):
+        (await _call(transport, server)).object()
+
+
+async def test_request_when_the_answer_has_no_end_then_cut_at_the_limit(
+    transport: Transport, server: RecordingServer
+) -> None:
+    server.misbehave(endless)
+    with pytest.raises(ServiceUnavailable, match="too large"):
+        await transport.request_json(
+            "GET", URL(server.url), allow_insecure=True, limit_bytes=1024 * 1024
+        )
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (reset, "broke the connection off"),
+        (half_an_answer, "broke off its answer"),
+        (silent, "in time"),
+    ],
+)
+async def test_request_when_the_connection_breaks_then_unavailable_without_the_path(
+    hasty: Transport, server: RecordingServer, behaviour: Behaviour, words: str
+) -> None:
+    server.misbehave(behaviour)
+    with pytest.raises(ServiceUnavailable, match=words) as caught:
+        await _call(hasty, server)
+    assert "secret" not in caught.value.reason
+    assert not isinstance(caught.value, NotSent)
+
+
+async def test_request_when_it_is_redirected_then_not_followed_and_the_token_stays(
+    transport: Transport, server: RecordingServer
+) -> None:
+    async with RecordingServer() as other:
+        server.misbehave(redirect(f"http://localhost:{other.port}/steal?secret=1"))
+        said = await _call(transport, server)
+        with pytest.raises(ServiceUnavailable, match="redirects to localhost:") as caught:
+            raise_for_status(said)
+        assert "steal" not in caught.value.reason
+        assert other.requests == []
+
+
+async def test_request_when_nobody_listens_then_not_sent(transport: Transport) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    with pytest.raises(NotSent, match="cannot be reached"):
+        await transport.request_json("GET", URL(f"http://127.0.0.1:{port}/"), allow_insecure=True)
+
+
+async def test_request_when_the_name_is_unknown_then_not_sent() -> None:
+    def look_up(*_: object, **__: object) -> list[tuple[object, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async with Transport(user_agent="t", lookup=look_up) as transport:
+        with pytest.raises(NotSent, match=r"x\.test cannot be found"):
+            await transport.request_json("GET", URL("https://x.test/"))
+
+
+async def test_request_when_tls_fails_then_not_sent(
+    transport: Transport, server: RecordingServer
+) -> None:
+    with pytest.raises(NotSent, match="No secure connection"):
+        await transport.request_json("GET", URL(f"https://127.0.0.1:{server.port}/"))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "reply", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"\x00\x01"]
+)
+async def test_request_when_the_peer_speaks_no_http_then_unavailable(
+    hasty: Transport, reply: bytes
+) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply)
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        with pytest.raises(ServiceUnavailable):
+            await hasty.request_json("GET", URL(f"http://127.0.0.1:{port}/"), allow_insecure=True)
+
+
+async def test_request_when_an_answer_drips_then_the_whole_time_is_bounded(
+    hasty: Transport, server: RecordingServer
+) -> None:
+    """Each byte comes well within a read timeout; only a limit on the whole ends this."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.02)
+
+    server.misbehave(drip)
+    with pytest.raises(ServiceUnavailable, match="in time"):
+        await _call(hasty, server)
+
+
+def _answer(status: int, body: str = "", **headers: str) -> Answer:
+    named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status, "x.org", named, body.encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, ServiceUnavailable), (302, ServiceUnavailable), (304, ServiceUnavailable), (401, CredentialRejected),
+        (403, CredentialRejected), (404, RemoteNotFound), (410, RemoteNotFound), (400, Rejected), (405, Rejected),
+        (413, Rejected), (415, Rejected), (422, Rejected), (408, ServiceUnavailable), (429, ServiceUnavailable),
+        (500, ServiceUnavailable), (502, ServiceUnavailable), (503, ServiceUnavailable), (599, ServiceUnavailable),
+        (100, ServiceUnavailable),
+    ],
+)  # fmt: skip
+def test_error_of_when_status_is_not_2xx_then_one_class(status: int, kind: type[Exception]) -> None:
+    assert type(error_of(_answer(status))) is kind
+    raise_for_status(_answer(204))
+
+
+def test_error_of_when_in_maintenance_then_marked() -> None:
+    error = error_of(
+        _answer(
+            503,
+            '{"message":"This functionality is currently under maintenance."}',
+            Retry_After="120",
+        )
+    )
+    assert isinstance(error, ServiceUnavailable)
+    assert error.maintenance
+    assert error.retry_after_s == 120
+    other = error_of(_answer(503, "<h1>503 Service Unavailable</h1>"))
+    assert isinstance(other, ServiceUnavailable)
+    assert not other.maintenance
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0", 0.0),
+        ("15", 15.0),
+        ("99999999", 86_400.0),
+        ("9" * 40, None),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_when_given_then_read_within_bounds(value: str, expected: float | None) -> None:
+    assert _answer(503, Retry_After=value).retry_after_s() == expected
+
+
+def test_retry_after_when_a_date_then_the_seconds_until_it() -> None:
+    soon = _answer(503, Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=100)))
+    assert 90 < (soon.retry_after_s() or 0) <= 100
+    assert _answer(503, Retry_After="Mon, 01 Jan 2001 00:00:00 GMT").retry_after_s() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"success":false,"message":"Job x not found."}', "Job x not found."),
+        ('{"message":"Unauthorized","_links":{}}', "Unauthorized"),
+        ('"java.lang.NullPointerException"', "java.lang.NullPointerException"),
+        ("<html><body><h1>502 Bad Gateway</h1></body></html>", "502 Bad Gateway"),
+        ("plain words", "plain words"),
+        ("", ""),
+        ("[1]", ""),
+        ('{"message": {"a": 1}}', ""),
+        ('{"message": "token eyJhbGciOiJIUzI1NiJ9.abcdefgh.x is bad"}', "token [redacted] is bad"),
+    ],
+)
+def test_message_when_shapes_differ_then_the_words_are_found(body: str, words: str) -> None:
+    assert _answer(400, body).message() == words
+
+
+def test_message_when_the_secret_is_echoed_then_redacted() -> None:
+    assert "s3cr3t" not in _answer(400, '{"message":"bad s3cr3t"}').message(["s3cr3t"])
+
+
+# Downloads ------------------------------------------------------------------------------------------------------------
+
+
+async def _fetch(transport: Transport, url: str) -> tuple[int, bytes]:
+    async with transport.stream_get(URL(url), allow_insecure=True) as download:
+        return download.answer.status, b"".join([piece async for piece in download.chunks])
+
+
+async def test_download_when_redirected_to_another_host_then_followed_without_anything_secret(
+    transport: Transport, server: RecordingServer
+) -> None:
+    async with RecordingServer() as other:
+        signed = "/bucket/chr%2020.zip?X-Amz-Signature=a%2Fb%3D&x=1"
+        server.misbehave(redirect(f"http://localhost:{other.port}{signed}", 301))
+        other.misbehave(answer(200, b"content"))
+        assert await _fetch(transport, server.url + "/share") == (200, b"content")
+        (arrived,) = other.requests
+        assert arrived.target == signed
+        assert "X-Auth-Token" not in arrived.headers
+        assert "Referer" not in arrived.headers
+        assert "Cookie" not in arrived.headers
+
+
+@pytest.mark.parametrize(("hops", "followed"), [(1, True), (3, True), (4, False)])
+async def test_download_when_redirected_often_then_three_hops_at_most(
+    transport: Transport, server: RecordingServer, hops: int, followed: bool
+) -> None:
+    for hop in range(hops):
+        server.misbehave(redirect(f"/hop{hop + 1}"), f"/hop{hop}")
+    server.misbehave(answer(200, b"x"), f"/hop{hops}")
+    if followed:
+        assert await _fetch(transport, server.url + "/hop0") == (200, b"x")
+    else:
+        with pytest.raises(ServiceUnavailable, match="too often"):
+            await _fetch(transport, server.url + "/hop0")
+        assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("location", "kind"),
+    [
+        ("http://169.254.169.254/latest/meta-data", UntrustedAddress),
+        ("http://[::1]:{port}/x", UntrustedAddress),
+        ("http://10.0.0.1/x", UntrustedAddress),
+        ("file:///etc/passwd", ServiceUnavailable),
+        ("ftp://localhost/x", UntrustedAddress),
+        ("http://user:pw@localhost:{port}/x", UntrustedAddress),
+        ("", ServiceUnavailable),
+        ("http://[bad", ServiceUnavailable),
+    ],
+)
+async def test_download_when_redirected_to_a_forbidden_place_then_refused(
+    transport: Transport, server: RecordingServer, location: str, kind: type[Exception]
+) -> None:
+    server.misbehave(redirect(location.format(port=server.port)))
+    with pytest.raises(kind):
+        await _fetch(transport, server.url + "/share")
+    assert len(server.requests) == 1
+
+
+async def test_download_when_redirected_from_https_to_http_then_refused(
+    server: RecordingServer, tls: "tuple[ssl.SSLContext, ssl.SSLContext]"
+) -> None:
+    server_side, client_side = tls
+
+    async def lead_away(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": server.url})
+
+    runner = web.ServerRunner(web.Server(lead_away))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_side)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with Transport(
+        user_agent="t", allowed_networks=["127.0.0.0/8"], ssl_context=client_side
+    ) as transport:
+        with pytest.raises(UntrustedAddress, match="plain http"):
+            await _fetch(transport, f"https://localhost:{port}/")
+    await runner.cleanup()
+    assert server.requests == []
+
+
+async def test_download_when_the_body_is_cut_then_unavailable(
+    transport: Transport, server: RecordingServer
+) -> None:
+    async def cut(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(b"x" * 1000)
+        return await reset(request)
+
+    server.misbehave(cut)
+    with pytest.raises(ServiceUnavailable, match="broke off"):
+        await _fetch(transport, server.url)
+
+
+async def test_download_when_bytes_stop_coming_then_unavailable(
+    hasty: Transport, server: RecordingServer
+) -> None:
+    async def stall(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x" * 1000)
+        await asyncio.sleep(30)
+        return response
+
+    server.misbehave(stall)
+    with pytest.raises(ServiceUnavailable, match="in time"):
+        await _fetch(hasty, server.url)
+
+
+async def test_download_when_the_status_is_an_error_then_its_words_are_there(
+    transport: Transport, server: RecordingServer
+) -> None:
+    server.misbehave(answer(400, '{"success":false,"message":"number of max downloads exceeded."}'))
+    async with transport.stream_get(URL(server.url), allow_insecure=True) as download:
+        assert download.answer.status == 400
+        assert download.answer.message() == "number of max downloads exceeded."
+
+
+def test_user_agent_when_the_url_is_odd_then_one_printable_line() -> None:
+    assert user_agent("0.1.0", "https://fip.example.org") == (
+        "federated-imputation-platform/0.1.0 (+https://fip.example.org)"
+    )
+    assert user_agent("1", "http://x\r\nEvil: y é" + "z" * 500).isprintable()
+    assert len(user_agent("1", "z" * 500)) == 250
