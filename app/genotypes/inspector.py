@@ -1,0 +1,120 @@
+"""The structure check for the event loop: in worker processes that end with this one, whatever happens to it."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import msgspec
+
+from app.genotypes import worker
+from app.genotypes.facts import InspectLimits, VcfFacts
+from app.genotypes.findings import InspectionError
+from app.genotypes.structure import DEFAULT_LIMITS
+
+GRACE_S = 10.0
+"""How long after its time a worker may still answer by itself, its start included, before it is killed."""
+
+
+class Inspector:
+    """Inspects at most `max_workers` files at a time, each in a process of its own.
+
+    A process starts when it is first needed and is kept. One that overruns its time, or whose caller gave up,
+    is killed, and no other inspection notices. Use an inspector from one event loop, whose thread must outlive
+    the workers: the kernel ends them together with the thread that started them.
+    """
+
+    def __init__(
+        self,
+        max_workers: int = 2,
+        limits: InspectLimits = DEFAULT_LIMITS,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._limits = limits
+        self._grace_s = grace_s
+        self._slots = [_Slot() for _ in range(max_workers)]
+        self._free: asyncio.LifoQueue[_Slot] = asyncio.LifoQueue()  # a warm worker is used first
+        for slot in reversed(self._slots):
+            self._free.put_nowait(slot)
+
+    async def inspect(self, path: Path, display_name: str, timeout_s: float = 600.0) -> VcfFacts:
+        """What `inspect_file` gives. Waits for a free worker; `timeout_s` counts from then on.
+
+        Raises: StructureError; OSError; InspectionError: "timeout", "out_of_memory", or "worker_died" when
+        that happened twice in a row or the inspector was closed.
+        """
+        limits = msgspec.structs.replace(self._limits, timeout_s=timeout_s)
+        slot = await self._free.get()
+        try:
+            async with asyncio.timeout(timeout_s + self._grace_s):
+                with contextlib.suppress(BrokenProcessPool):
+                    return await slot.run(path, display_name, limits)
+                return await slot.run(path, display_name, limits)
+        except TimeoutError as error:
+            raise InspectionError("timeout") from error
+        except BrokenProcessPool as error:
+            raise InspectionError("worker_died") from error
+        finally:
+            self._free.put_nowait(slot)
+
+    async def close(self) -> None:
+        """Kills the workers; inspections that still run end with InspectionError("worker_died")."""
+        for slot in self._slots:
+            slot.closed = True
+            await slot.end()
+
+
+class _Slot:
+    """A pool of one process, so that killing it is nobody else's business."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def run(self, path: Path, display_name: str, limits: InspectLimits) -> VcfFacts:
+        """Raises: what `inspect_file` raises; BrokenProcessPool."""
+        if self.closed:
+            raise BrokenProcessPool("the inspector is closed")
+        pool = self._pool = self._pool or _new_pool()
+        try:
+            future = asyncio.wrap_future(
+                pool.submit(worker.inspect_here, path, display_name, limits)
+            )
+            future.add_done_callback(_take_error)
+            # Shielded: cancelling the future would not stop the worker, and would confuse its pool.
+            return await asyncio.shield(future)
+        except (BrokenProcessPool, asyncio.CancelledError):
+            if self._pool is pool:
+                self._pool = None
+                _kill(pool)
+                pool.shutdown(wait=False)
+            raise
+
+    async def end(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            _kill(pool)
+            await asyncio.to_thread(pool.shutdown)
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    for process in (pool._processes or {}).values():  # noqa: SLF001 - kill_workers() comes with Python 3.14
+        process.kill()
+
+
+def _new_pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        max_workers=1,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=worker.prepare,
+        initargs=(os.getpid(),),
+    )
+
+
+def _take_error(future: asyncio.Future[VcfFacts]) -> None:
+    """Looks at the outcome even when the caller is gone, so that asyncio does not report it as lost."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,37 @@
+"""What runs in an inspector's worker process. Kept apart so that the process imports little."""
+
+import ctypes
+import os
+import resource
+import signal
+from pathlib import Path
+
+from app.genotypes.facts import MIB, InspectLimits, VcfFacts
+from app.genotypes.findings import InspectionError
+from app.genotypes.structure import inspect_file
+
+HEADROOM_BYTES = 512 * MIB
+"""Address space that a worker may take beyond its imports; an inspection needs about 30 MiB."""
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def prepare(parent_pid: int) -> None:
+    """Ties the process to its parent: it dies with it, even by kill -9, and cannot eat all memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it died before the line above
+        os._exit(1)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * resource.getpagesize() + HEADROOM_BYTES
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def inspect_here(path: Path, display_name: str, limits: InspectLimits) -> VcfFacts:
+    """`inspect_file`, with a lack of memory told as such."""
+    try:
+        return inspect_file(path, display_name=display_name, limits=limits)
+    except MemoryError as error:
+        raise InspectionError("out_of_memory") from error

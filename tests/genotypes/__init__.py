@@ -1,0 +1,1 @@
+"""Tests of the structure check, the test data and the accuracy figures."""
