@@ -128,27 +128,36 @@ async def _turn_errors_into_problems(request: web.Request, handler: Handler) -> 
         return problem.respond_to_http(error, request_id)
     except AppError as error:
         return _tell(request, error)
-    except ConnectionResetError:
-        raise  # the client has gone: nobody is there to be told
     except Exception as error:
+        if request.transport is None or request.transport.is_closing():
+            return _cut(request, 499)
         if (known := problem.translate(error)) is not None:
             log.warning("request.hindered", code=known.code, kind=type(error).__name__)
             return _tell(request, known)
         log.exception("request.crashed", route=request[ROUTE_PATTERN])
         if _has_begun(request):
-            raise
+            return _cut(request, 500)
         return problem.respond_to_crash(request_id)
 
 
 def _tell(request: web.Request, error: AppError) -> web.StreamResponse:
     if _has_begun(request):
-        # Nothing but a cut connection can tell a client that the answer it is reading is not whole.
-        raise ConnectionResetError("the answer had begun") from error
+        return _cut(request, problem.status_of(error))
     return problem.respond(error, request[REQUEST_ID])
 
 
 def _has_begun(request: web.Request) -> bool:
     return request.writer.output_size > 0
+
+
+def _cut(request: web.Request, status: int) -> web.StreamResponse:
+    """Cut the connection: nothing else can tell a client that the answer it is reading is not whole.
+
+    Where the client has gone already, nobody is there to be told. aiohttp drops the response, which is for the log only.
+    """
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=status)
 
 
 def _answer_preflights(allowed: frozenset[str]) -> Middleware:

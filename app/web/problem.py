@@ -51,7 +51,7 @@ DATABASE_AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    ConnectionRefusedError,
+    ConnectionError,
 )
 """What a database that is away, full or restarting makes of a query."""
 

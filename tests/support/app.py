@@ -1,27 +1,40 @@
-"""The platform's web application on a port of its own, as `serve` runs it."""
+"""The platform's web application on a port of its own, as `serve` runs it, without the engine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from aiohttp import web
 
-from app.keys import DEPS, REDIS_PING
-from app.routes.table import add_routes
+from app.lifespan import Platform, Servers
+from app.main import create_app
+from app.tasks.worker import Enqueuer
 from app.usecases.deps import Deps
-from app.web.middleware import middlewares
+from app.usecases.events import EventHub
 
 
-async def _redis_answers() -> bool:
-    return True
+class Redis:
+    """Stands for Redis where nothing is handed over to it."""
+
+    def __init__(self) -> None:
+        self.answers = True
+
+    async def ping(self) -> bool:
+        return self.answers
 
 
 @asynccontextmanager
-async def serve(deps: Deps) -> AsyncIterator[tuple[web.Application, str]]:
+async def serve(
+    deps: Deps, redis: Redis | None = None
+) -> AsyncIterator[tuple[web.Application, str]]:
     """Run the application; give it and the address that it listens on."""
-    app = web.Application(middlewares=middlewares(deps))
-    app[DEPS] = deps
-    app[REDIS_PING] = _redis_answers
-    add_routes(app)
+    platform = Platform(
+        deps=deps,
+        servers=Servers("", "", ours=False),
+        enqueuer=cast("Enqueuer", redis or Redis()),
+        events=EventHub(deps.pool),
+    )
+    app = create_app(platform)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
