@@ -20,18 +20,19 @@ select id, slug, name, description, api_type, base_url, location, country, suppo
 from services where slug = :slug
 
 -- name: list_services
--- Services by age, those that are switched off only on demand.
+-- Services by age.
 select id, slug, name, description, api_type, base_url, location, country, supported_builds, credential_kind, credential_policy,
        shared_with, shared_secret, shared_secret_key_id, allow_insecure, api_config, is_active, poll_interval_s, wait_limit_s,
        max_remote_jobs, health, health_message, health_checked_at, latency_ms, live_form, created_at, updated_at
 from services
-where is_active or :inactive_too
+where (:is_active::boolean is null or is_active = :is_active) and (:api_type::text is null or api_type = :api_type)
 order by id
 limit :limit offset :offset
 
 -- name: count_services
 -- How many services `list_services` would list.
-select count(*) from services where is_active or :inactive_too
+select count(*) from services
+where (:is_active::boolean is null or is_active = :is_active) and (:api_type::text is null or api_type = :api_type)
 
 -- name: insert_service
 -- Add a service; nothing when the short name is taken.
@@ -76,6 +77,10 @@ delete from services s
 where id = :service_id and not exists (select 1 from imputation_jobs j where j.service_id = s.id)
 returning id
 
+-- name: note_health_check
+-- A look at the service begins.
+update services set health_checked_at = :now where id = :service_id
+
 -- name: list_health
 -- What was seen of a service, newest first.
 select checked_at, state, latency_ms, message
@@ -118,6 +123,10 @@ returning id, service_id, key, name, populations, builds, version, is_active, so
 -- Remove a panel; jobs that used it keep its key and name.
 delete from reference_panels where id = :panel_id and service_id = :service_id
 returning id
+
+-- name: release_panels
+-- Let the service's own list replace panels that were entered by hand.
+update reference_panels set source = 'live' where service_id = :service_id and key = any (:keys::text[])
 
 -- name: upsert_live_panel
 -- Write a panel as the service lists it. One that was entered by hand keeps what was entered.

@@ -78,13 +78,13 @@ async def find_service_by_slug(db: Executor, slug: str) -> Service | None:
 
 
 async def list_services(
-    db: Executor, *, inactive_too: bool, limit: int, offset: int
+    db: Executor, *, is_active: bool | None, api_type: str | None, limit: int, offset: int
 ) -> tuple[list[Service], int]:
-    """Give a page of services and the number of all."""
+    """Give a page of services, oldest first, and the number of all; None filters nothing."""
     rows = await SERVICES.list_services.rows(
-        db, inactive_too=inactive_too, limit=limit, offset=offset
+        db, is_active=is_active, api_type=api_type, limit=limit, offset=offset
     )
-    total: int = await SERVICES.count_services.value(db, inactive_too=inactive_too)
+    total: int = await SERVICES.count_services.value(db, is_active=is_active, api_type=api_type)
     return [build(Service, row) for row in rows], total
 
 
@@ -122,6 +122,11 @@ async def set_live_form(
 async def delete_service(db: Executor, service_id: int) -> bool:
     """Remove a service; False when jobs refer to it (or it is gone)."""
     return await SERVICES.delete_service.value(db, service_id=service_id) is not None
+
+
+async def note_health_check(db: Executor, service_id: int, now: datetime) -> None:
+    """Note that a look at a service begins."""
+    await SERVICES.note_health_check.run(db, service_id=service_id, now=now)
 
 
 async def list_health(db: Executor, service_id: int, limit: int) -> list[HealthCheck]:
@@ -183,6 +188,11 @@ async def delete_panel(db: Executor, service_id: int, panel_id: int) -> bool:
     """Remove a panel; False when there is none."""
     gone = await SERVICES.delete_panel.value(db, service_id=service_id, panel_id=panel_id)
     return gone is not None
+
+
+async def release_panels(db: Executor, service_id: int, keys: list[str]) -> None:
+    """Let the service's own list replace panels that were entered by hand."""
+    await SERVICES.release_panels.run(db, service_id=service_id, keys=keys)
 
 
 async def upsert_live_panel(db: Executor, service_id: int, new: NewPanel) -> None:

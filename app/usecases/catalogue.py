@@ -1,68 +1,34 @@
-"""The services that people can send jobs to: what everybody may read, and what administrators set.
+"""The catalogue of services: what administrators set about them, and what is seen of their health."""
 
-`api_config` holds no secret. An `api_token` given there becomes the service's shared secret, sealed for its origin; which users
-it serves is the service's `credential_policy` and `shared_with`.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
+import asyncpg
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
-from app.adapters.guard import AddressPolicy
-from app.core.addresses import is_plain, origin_of
-from app.core.catalogue import (
-    MAX_TEXT_CHARS,
-    check_builds,
-    check_line,
-    check_slug,
-    merge,
-    refuse,
-)
-from app.core.credentials import clean_token, secret_keys
-from app.core.errors import Conflict, NotFound
+from app.adapters.presets import PRESETS, ServicePreset
+from app.core import services as rules
+from app.core.addresses import origin_of
+from app.core.credentials import clean_token
+from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.models import Service
 from app.core.policy import check_shared_with
 from app.db import services as db
-from app.db.queries import Connection, Executor
+from app.db.queries import Connection
 from app.db.services import HealthCheck
 from app.usecases import audit
 from app.usecases.credentials import Secret, seal_secret, shared_context
 from app.usecases.deps import Actor, Deps
 from app.usecases.engine.wakeup import credential_replaced, service_recovered
 from app.usecases.idempotency import Once
+from app.usecases.panels import add_preset_panels
 
-_TOKEN = "api_token"  # noqa: S105 - the name of a key
-
-
-class ServiceFields(msgspec.Struct, frozen=True, kw_only=True):
-    """What administrators set about a service; absent fields stay, or get their default in a new service."""
-
-    name: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    base_url: str | UnsetType = UNSET
-    location: str | UnsetType | None = UNSET
-    country: str | UnsetType | None = UNSET
-    supported_builds: list[str] | UnsetType = UNSET
-    credential_kind: Literal["none", "token", "password"] | UnsetType = UNSET
-    credential_policy: Literal["per_user", "shared"] | UnsetType = UNSET
-    shared_with: dict[str, Any] | UnsetType = UNSET
-    allow_insecure: bool | UnsetType = UNSET
-    api_config: dict[str, Any] | UnsetType = UNSET
-    is_active: bool | UnsetType = UNSET
-    poll_interval_s: Annotated[float, Meta(gt=0, le=86_400)] | UnsetType = UNSET
-    wait_limit_s: Annotated[float, Meta(gt=0, le=3.2e8)] | UnsetType = UNSET
-    max_remote_jobs: Annotated[int, Meta(ge=1, le=100_000)] | UnsetType | None = UNSET
-
-
-DEFAULTS: Mapping[str, Any] = {
+_DEFAULTS: dict[str, Any] = {
     "description": "",
     "location": None,
     "country": None,
-    "supported_builds": ["hg19", "hg38"],
+    "supported_builds": list(rules.BUILDS),
     "credential_kind": "token",
     "credential_policy": "per_user",
     "shared_with": {"roles": ["user", "admin"]},
@@ -73,200 +39,306 @@ DEFAULTS: Mapping[str, Any] = {
     "wait_limit_s": 7 * 86_400.0,
     "max_remote_jobs": None,
 }
+_OF_PRESETS = (
+    "name",
+    "description",
+    "base_url",
+    "location",
+    "country",
+    "supported_builds",
+    "credential_kind",
+    "credential_policy",
+    "poll_interval_s",
+    "wait_limit_s",
+    "max_remote_jobs",
+)
+_WAKES = frozenset({"base_url", "api_config", "allow_insecure", "is_active", "max_remote_jobs"})
+
+
+class ServiceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What an administrator sets about a service; absent fields stay (or are the usual ones of a new service).
+
+    `api_config` is changed key by key, null removes one. Its `api_token` is the shared token: it is stored encrypted, shown
+    never, and used only where `credential_policy` is `shared`.
+    """
+
+    name: str | UnsetType = UNSET
+    slug: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    api_type: str | UnsetType = UNSET
+    base_url: str | UnsetType = UNSET
+    location: str | UnsetType | None = UNSET
+    country: str | UnsetType | None = UNSET
+    supported_builds: list[str] | UnsetType = UNSET
+    credential_kind: Literal["none", "token", "password"] | UnsetType = UNSET
+    credential_policy: Literal["per_user", "shared"] | UnsetType = UNSET
+    shared_with: dict[str, Any] | UnsetType = UNSET
+    allow_insecure: bool | UnsetType = UNSET
+    api_config: dict[str, Any] | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
+    poll_interval_s: float | UnsetType = UNSET
+    wait_limit_s: float | UnsetType = UNSET
+    max_remote_jobs: int | UnsetType | None = UNSET
+
+
+class NewService(ServiceChange, frozen=True, kw_only=True):
+    """A service to be added. With `preset`, every field that is absent is the preset's."""
+
+    preset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceHealth:
-    """How a service is now, and how it was."""
+class Written:
+    """A service as it now stands, and what its administrator should know."""
 
     service: Service
-    history: list[HealthCheck]
+    warnings: tuple[str, ...] = ()
 
 
 async def list_services(
-    deps: Deps, actor: Actor | None, *, limit: int, offset: int
+    deps: Deps, *, is_active: bool | None, api_type: str | None, limit: int, offset: int
 ) -> tuple[list[Service], int]:
-    """Give a page of services and the number of all; those that are switched off to administrators only."""
-    inactive_too = actor is not None and actor.is_admin
-    return await db.list_services(deps.pool, inactive_too=inactive_too, limit=limit, offset=offset)
+    """Give a page of services, oldest first, and the number of all."""
+    return await db.list_services(
+        deps.pool, is_active=is_active, api_type=api_type, limit=limit, offset=offset
+    )
 
 
-async def get_service(executor: Executor, service_id: int) -> Service:
+async def get_service(deps: Deps, service_id: int) -> Service:
     """Give a service. Raises NotFound."""
-    service = await db.find_service(executor, service_id)
+    service = await db.find_service(deps.pool, service_id)
     if service is None:
-        raise NotFound("There is no such service")
+        raise _unknown()
     return service
 
 
-async def get_health(deps: Deps, service_id: int, limit: int) -> ServiceHealth:
-    """Give how a service is and was, newest first. Raises NotFound."""
-    service = await get_service(deps.pool, service_id)
-    return ServiceHealth(service, await db.list_health(deps.pool, service_id, limit))
+async def get_service_by_slug(deps: Deps, slug: str) -> Service:
+    """Give a service by its short name. Raises NotFound."""
+    service = await db.find_service_by_slug(deps.pool, slug)
+    if service is None:
+        raise _unknown()
+    return service
 
 
-async def create_service(
-    deps: Deps,
-    actor: Actor | None,
-    *,
-    api_type: str,
-    slug: str | None,
-    fields: ServiceFields,
-    once: Once | None = None,
-) -> Service:
-    """Add a service. Raises InvalidInput, Conflict when the short name is taken."""
-    given = _given(fields)
-    for name in ("name", "base_url"):
-        if name not in given:
-            raise refuse(name, "is missing")
-    token = _take_token(given)
-    values = _judge(deps, api_type, {**DEFAULTS, **given})
-    short = check_slug(slug, values["name"])
+async def add_service(
+    deps: Deps, actor: Actor | None, new: NewService, once: Once | None = None
+) -> Written:
+    """Add a service. `actor` is None for a command. Raises InvalidInput, Conflict when the short name is taken."""
+    preset = _preset(new.preset)
+    given, token = _judge(new, {})
+    base = {**_DEFAULTS, **(_from_preset(preset) if preset else {})}
+    values = {**base, **given}
+    for field in ("name", "base_url"):
+        if field not in values:
+            raise rules.refuse(field, "is missing")
+    slug = _slug(new, preset, values["name"])
+    api_type = new.api_type or (preset.api_type if preset else "michigan")
+    _check(deps, api_type, values)
     async with deps.pool.acquire() as connection, connection.transaction():
-        service = await db.insert_service(connection, slug=short, api_type=api_type, values=values)
+        service = await db.insert_service(connection, slug=slug, api_type=api_type, values=values)
         if service is None:
-            raise Conflict("There is a service with this slug", code="slug_taken")
-        if token is not None:
+            raise Conflict("There is a service with this slug already", code="slug_taken")
+        if isinstance(token, str):
             service = await _share(deps, connection, service, token)
-        await _record(connection, actor, "created", service, sorted(given))
+        if preset is not None:
+            await add_preset_panels(connection, service.id, preset)
+        await _record(connection, actor, "service.created", service, given, token)
+        written = Written(service, rules.warnings_for_admins(service))
         if once is not None:
-            await once.remember(connection, service)
-    return service
+            await once.remember(connection, written)
+    return written
 
 
 async def change_service(
-    deps: Deps, actor: Actor | None, service_id: int, fields: ServiceFields
-) -> Service:
-    """Change a service. A new origin makes credentials unusable until confirmed, and ends the shared one.
-
-    `api_config` is merged; its `api_token` sets the shared token (null removes it). Raises NotFound, InvalidInput.
-    """
-    given = _given(fields)
-    has_token = _TOKEN in given.get("api_config", {})
-    token = _take_token(given)
+    deps: Deps, actor: Actor | None, service_id: int, change: ServiceChange
+) -> Written:
+    """Change what an administrator may about a service. Raises NotFound, InvalidInput."""
     async with deps.pool.acquire() as connection, connection.transaction():
-        old = await db.lock_service(connection, service_id)
-        if old is None:
-            raise NotFound("There is no such service")
-        if "api_config" in given:
-            given["api_config"] = merge(old.api_config, given["api_config"])
-        current = {name: getattr(old, name) for name in db.SETTABLE}
-        values = _judge(deps, old.api_type, {**current, **given})
-        service = await db.update_service(connection, replace(old, **values))
-        if service is None:
-            raise NotFound("There is no such service")
-        moved = origin_of(old.base_url) != origin_of(service.base_url)
-        if has_token or moved:
+        old = await _lock(connection, service_id)
+        _refuse_renaming(old, change)
+        given, token = _judge(change, old.api_config)
+        service = replace(old, **given)
+        _check(deps, service.api_type, {name: getattr(service, name) for name in db.SETTABLE})
+        service = await db.update_service(connection, service) or service
+        warnings: list[str] = []
+        if old.shared_secret is not None and origin_of(old.base_url) != origin_of(service.base_url):
+            service = await _unshare(connection, service)
+            if not isinstance(token, str):
+                warnings.append(
+                    "The shared token was for the former address and was removed: set it again"
+                )
+        if isinstance(token, str):
             service = await _share(deps, connection, service, token)
-        if service.credential_policy != old.credential_policy:
-            await credential_replaced(connection, service.id, None)
-        if service.is_active and not old.is_active:
+        elif token is None:
+            service = await _unshare(connection, service)
+        if service.is_active and _WAKES & given.keys():
             await service_recovered(connection, service.id)
-        await _record(connection, actor, "changed", service, sorted(given))
+        if "credential_policy" in given or "shared_with" in given:
+            await credential_replaced(connection, service.id, None)
+        await _record(connection, actor, "service.updated", service, given, token)
+    return Written(service, (*warnings, *rules.warnings_for_admins(service)))
+
+
+async def delete_service(deps: Deps, actor: Actor | None, service_id: int) -> None:
+    """Remove a service with its panels and everybody's credentials for it. Raises NotFound, Conflict while jobs refer to it."""
+    in_use = Conflict(
+        "Jobs refer to this service",
+        code="service_in_use",
+        action="Switch it off instead: PATCH it with «is_active» false. Nobody can submit to it then.",
+    )
+    try:
+        async with deps.pool.acquire() as connection, connection.transaction():
+            service = await _lock(connection, service_id)
+            if not await db.delete_service(connection, service_id):
+                raise in_use
+            await _record(connection, actor, "service.deleted", service, {}, UNSET)
+    except asyncpg.IntegrityConstraintViolationError:  # a job came in between
+        raise in_use from None
+
+
+async def list_health(deps: Deps, service_id: int, limit: int) -> tuple[Service, list[HealthCheck]]:
+    """Give a service and what was seen of its health, newest first. Raises NotFound."""
+    service = await get_service(deps, service_id)
+    return service, await db.list_health(deps.pool, service_id, limit)
+
+
+async def check_health(deps: Deps, service: Service) -> Service:
+    """Look at a service now, and keep what was seen; give the service as it then stands."""
+    from app.usecases.engine.upkeep import check_service  # noqa: PLC0415 - the engine is loaded where it runs
+
+    await db.note_health_check(deps.pool, service.id, deps.now())
+    await check_service(deps, service)
+    return await get_service(deps, service.id)
+
+
+def _unknown() -> NotFound:
+    return NotFound(
+        "There is no such imputation service",
+        code="service_not_found",
+        action="GET /services lists them.",
+    )
+
+
+async def _lock(connection: Connection, service_id: int) -> Service:
+    service = await db.lock_service(connection, service_id)
+    if service is None:
+        raise _unknown()
     return service
 
 
-async def delete_service(deps: Deps, actor: Actor, service_id: int) -> None:
-    """Remove a service that never had a job. Raises NotFound, Conflict."""
-    async with deps.pool.acquire() as connection, connection.transaction():
-        service = await db.lock_service(connection, service_id)
-        if service is None:
-            raise NotFound("There is no such service")
-        if not await db.delete_service(connection, service_id):
-            raise Conflict(
-                "There are jobs of this service",
-                code="service_has_jobs",
-                action='Switch it off instead: PATCH {"is_active": false}.',
-            )
-        await _record(connection, actor, "deleted", service, [])
-
-
-def has_shared_token(service: Service) -> bool:
-    """Tell whether a shared secret is stored."""
-    return service.shared_secret is not None
-
-
-def warnings_of(service: Service) -> tuple[str, ...]:
-    """Say what people should know before they use a service."""
-    if is_plain(service.base_url):
-        return ("The connection to this service is not encrypted: others may read what is sent",)
-    return ()
-
-
-def _given(fields: ServiceFields) -> dict[str, Any]:
-    given = msgspec.structs.asdict(fields)
-    return {name: value for name, value in given.items() if value is not UNSET}
-
-
-def _take_token(given: dict[str, Any]) -> str | None:
-    """Take the shared token out of `api_config`, where it must not stay."""
-    config = given.get("api_config")
-    if config is None or _TOKEN not in config:
+def _preset(name: str | None) -> ServicePreset | None:
+    if name is None:
         return None
-    given["api_config"] = {key: value for key, value in config.items() if key != _TOKEN}
-    token = config[_TOKEN]
-    if token is None:
-        return None
-    if not isinstance(token, str):
-        raise refuse("api_config.api_token", "must be a text")
-    return clean_token(token)
+    if name not in PRESETS:
+        raise rules.refuse("preset", f"must be one of: {', '.join(PRESETS)}")
+    return PRESETS[name]
 
 
-def _judge(deps: Deps, api_type: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Give all values as they are stored. Raises InvalidInput."""
-    values["name"] = check_line(values["name"], "name")
-    if len(values["description"]) > MAX_TEXT_CHARS:
-        raise refuse("description", f"must have at most {MAX_TEXT_CHARS} characters")
-    for name in ("location", "country"):
-        values[name] = check_line(values[name], name) if values[name] else None
-    values["supported_builds"] = check_builds(values["supported_builds"])
-    values["shared_with"] = check_shared_with(values["shared_with"])
-    _judge_address(deps, values)
-    if places := secret_keys(values["api_config"]):
-        raise refuse(places[0], "looks like a secret; only api_token may be given there")
+def _from_preset(preset: ServicePreset) -> dict[str, Any]:
+    values = {name: getattr(preset, name) for name in _OF_PRESETS}
+    return {
+        **values,
+        "supported_builds": list(preset.supported_builds),
+        "api_config": dict(preset.api_config),
+    }
+
+
+def _slug(new: NewService, preset: ServicePreset | None, name: str) -> str:
+    if not isinstance(new.slug, UnsetType):
+        return rules.clean_slug(new.slug)
+    return preset.slug if preset is not None else rules.slug_of(name)
+
+
+def _refuse_renaming(old: Service, change: ServiceChange) -> None:
+    for field in ("slug", "api_type"):
+        value = getattr(change, field)
+        if value is not UNSET and value != getattr(old, field):
+            raise rules.refuse(field, "cannot be changed: add another service")
+
+
+_CLEAN: dict[str, Any] = {
+    "name": rules.clean_name,
+    "description": lambda value: rules.clean_text(value, "description"),
+    "base_url": rules.clean_base_url,
+    "location": lambda value: rules.clean_line(value, "location"),
+    "country": rules.clean_country,
+    "supported_builds": lambda value: rules.clean_builds(value, "supported_builds"),
+    "shared_with": check_shared_with,
+    "poll_interval_s": lambda value: _within("poll_interval_s", value, 86_400.0),
+    "wait_limit_s": lambda value: _within("wait_limit_s", value, 366 * 86_400.0),
+    "max_remote_jobs": lambda value: (
+        None if value is None else int(_within("max_remote_jobs", value, 100_000))
+    ),
+}
+
+
+def _within(field: str, value: float, most: float) -> float:
+    if not 0 < value <= most:
+        raise rules.refuse(field, f"must be above 0 and at most {most:g}")
+    return value
+
+
+def _judge(
+    change: ServiceChange, old_config: dict[str, Any]
+) -> tuple[dict[str, Any], str | UnsetType | None]:
+    """Give the settable fields that were given, cleaned, and the shared token (None: to be removed). Raises InvalidInput."""
+    given: dict[str, Any] = {}
+    for field in db.SETTABLE:
+        value = getattr(change, field)
+        if value is not UNSET and field != "api_config":
+            given[field] = _CLEAN[field](value) if field in _CLEAN else value
+    token: str | UnsetType | None = UNSET
+    if not isinstance(change.api_config, UnsetType):
+        config = dict(change.api_config)
+        token = config.pop("api_token", UNSET)
+        given["api_config"] = rules.merge_config(old_config, config)
+    if token is not UNSET and token is not None:
+        if not isinstance(token, str):
+            raise rules.refuse("api_config.api_token", "must be a text")
+        token = clean_token(token)
+    return given, token
+
+
+def _check(deps: Deps, api_type: str, values: dict[str, Any]) -> None:
+    rules.check_insecure(values["base_url"], allow_insecure=values["allow_insecure"])
     config = {**values["api_config"], "allow_insecure": values["allow_insecure"]}
     try:
         deps.adapters.check(api_type, base_url=values["base_url"], config=config)
     except ValueError as error:
-        raise refuse("service:", str(error)) from None
-    return values
+        raise InvalidInput(str(error), code="invalid_service") from None
 
 
-def _judge_address(deps: Deps, values: dict[str, Any]) -> None:
-    url = values["base_url"] = values["base_url"].strip().rstrip("/")
-    try:
-        host = urlsplit(url).hostname or ""
-        origin_of(url)
-    except ValueError:
-        raise refuse("base_url", "is not an address") from None
-    if not AddressPolicy(deps.settings.allowed_networks).permits_host(host):
-        raise refuse("base_url", "is a private address that FIP_ALLOWED_NETWORKS does not list")
-    if is_plain(url) and not values["allow_insecure"]:
-        raise refuse("base_url", "is not https; set allow_insecure if that is meant")
+async def _share(deps: Deps, connection: Connection, service: Service, token: str) -> Service:
+    if service.credential_kind != "token":
+        raise rules.refuse("api_config.api_token", "is for services whose credential_kind is token")
+    secret, key_id = seal_secret(
+        deps, Secret(token=token), shared_context(service.id, service.base_url)
+    )
+    shared = await db.set_shared_secret(connection, service.id, secret, key_id)
+    await credential_replaced(connection, service.id, None)
+    return shared or service
 
 
-async def _share(
-    deps: Deps, connection: Connection, service: Service, token: str | None
-) -> Service:
-    sealed: tuple[bytes | None, str | None] = (None, None)
-    if token is not None:
-        context = shared_context(service.id, service.base_url)
-        sealed = seal_secret(deps, Secret(token=token), context)
-        await credential_replaced(connection, service.id, None)
-    changed = await db.set_shared_secret(connection, service.id, *sealed)
-    if changed is None:
-        raise NotFound("There is no such service")
-    return changed
+async def _unshare(connection: Connection, service: Service) -> Service:
+    return await db.set_shared_secret(connection, service.id, None, None) or service
 
 
 async def _record(
-    connection: Connection, actor: Actor | None, what: str, service: Service, fields: list[str]
+    connection: Connection,
+    actor: Actor | None,
+    action: str,
+    service: Service,
+    given: dict[str, Any],
+    token: str | UnsetType | None,
 ) -> None:
+    details: dict[str, Any] = {"slug": service.slug, "fields": sorted(given)}
+    if token is not UNSET:
+        details["shared_token"] = "removed" if token is None else "set"
     await audit.record(
         connection,
-        f"service.{what}",
+        action,
         actor=actor,
         resource_type="service",
         resource_id=service.id,
-        details={"slug": service.slug, "fields": fields},
+        details=details,
     )

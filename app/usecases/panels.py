@@ -1,221 +1,288 @@
-"""Reference panels: read live from the service where it can tell, entered by hand where it cannot."""
+"""Reference panels: entered by hand, or read live from the service that has them."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from app.adapters import base as adapters
-from app.adapters.base import AdapterError, CredentialRejected, ServiceDescription
-from app.core.catalogue import BUILDS, check_builds, check_line, refuse
-from app.core.errors import Conflict, NoCredentials, NotFound
+from app.adapters.base import AdapterError, Credential, ServiceDescription
+from app.adapters.base import Panel as LivePanel
+from app.adapters.presets import PRESETS, PanelPreset, ServicePreset
+from app.core import services as rules
+from app.core.errors import Conflict, NoCredentials, NotFound, Unavailable
 from app.core.models import Panel, Service
-from app.core.names import one_line
 from app.db import services as db
 from app.db.queries import Connection
 from app.db.services import NewPanel
+from app.security.vault import VaultError
 from app.usecases import audit
-from app.usecases.catalogue import get_service
-from app.usecases.credentials import open_adapter, open_credential, remote_trouble
+from app.usecases.credentials import Secret, open_adapter, open_credential, shared_context
 from app.usecases.deps import Actor, Deps
 from app.usecases.idempotency import Once
+from app.usecases.remote_errors import as_app_error
 
-MAX_PANELS = 500
-MAX_POPULATIONS = 100
+DESCRIBE_LIMIT_S = 180.0
+"""A service is asked for its front page and a few forms; each call has a limit of its own besides."""
 
 
-class PanelFields(msgspec.Struct, frozen=True, kw_only=True):
-    """What administrators set about a panel; absent fields stay, or get their default in a new panel."""
+class PanelChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What an administrator sets about a panel; absent fields stay. Such a panel is no longer changed by a sync."""
 
     name: str | UnsetType = UNSET
-    populations: list[str | dict[str, str]] | UnsetType = UNSET
-    """Keys, or objects with `key` and `label`."""
+    populations: list[dict[str, str] | str] | UnsetType = UNSET
     builds: list[str] | UnsetType = UNSET
     version: str | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
 
 
+class PanelIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A panel entered by hand. `key` is what is submitted. Populations are `{key, label}` objects or plain keys."""
+
+    key: str
+    name: str
+    populations: list[dict[str, str] | str] = []
+    builds: list[str] = []
+    version: str | None = None
+    is_active: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What a service said of itself: its panels as they now stand, and the keys of those that vanished."""
+    """What a service said of its panels, and what followed from it. `unlisted` are active panels that it does not list."""
 
     service: Service
+    read_at: datetime
+    app_id: str | None
+    app_version: str | None
     panels: list[Panel]
+    added: list[str]
     retired: list[str]
+    unlisted: list[str]
 
 
 async def list_panels(
-    deps: Deps, actor: Actor, service_id: int, *, limit: int, offset: int
+    deps: Deps, service_id: int, *, inactive_too: bool, limit: int, offset: int
 ) -> tuple[list[Panel], int]:
-    """Give a page of a service's panels and the number of all; switched-off ones to administrators. Raises NotFound."""
-    await get_service(deps.pool, service_id)
+    """Give a page of a service's panels in the order of its form, and the number of all. Raises NotFound."""
+    await _get_service(deps, service_id)
     return await db.list_panels(
-        deps.pool, service_id, inactive_too=actor.is_admin, limit=limit, offset=offset
+        deps.pool, service_id, inactive_too=inactive_too, limit=limit, offset=offset
     )
 
 
-async def create_panel(
-    deps: Deps,
-    actor: Actor | None,
-    service_id: int,
-    key: str,
-    fields: PanelFields,
-    once: Once | None = None,
+async def add_panel(
+    deps: Deps, actor: Actor, service_id: int, given: PanelIn, once: Once | None = None
 ) -> Panel:
     """Add a panel by hand. Raises NotFound, InvalidInput, Conflict when the service has one with this key."""
-    values = _judge(fields)
     new = NewPanel(
-        key=check_line(key, "key"),
-        name=values.get("name") or check_line(key, "name"),
-        populations=values.get("populations", []),
-        builds=values.get("builds", []),
-        version=values.get("version"),
-        is_active=values.get("is_active", True),
+        key=rules.clean_panel_key(given.key),
+        name=rules.clean_name(given.name),
+        populations=rules.clean_populations(given.populations),
+        builds=rules.clean_builds(given.builds, "builds"),
+        version=rules.clean_line(given.version, "version"),
+        is_active=given.is_active,
     )
     async with deps.pool.acquire() as connection, connection.transaction():
-        await get_service(connection, service_id)
+        await _lock_service(connection, service_id)
         panel = await db.insert_panel(connection, service_id, new)
         if panel is None:
-            raise Conflict("The service has a panel with this key", code="panel_exists")
-        await _record(connection, actor, "created", panel)
+            raise Conflict("The service has a panel with this key already", code="panel_exists")
+        await _record(connection, actor, "panel.created", panel)
         if once is not None:
             await once.remember(connection, panel)
     return panel
 
 
 async def change_panel(
-    deps: Deps, actor: Actor, service_id: int, panel_id: int, fields: PanelFields
+    deps: Deps, actor: Actor, service_id: int, panel_id: int, change: PanelChange
 ) -> Panel:
-    """Change a panel. From then on it counts as entered by hand, and `sync` leaves it alone. Raises NotFound, InvalidInput."""
-    values = _judge(fields)
+    """Change a panel; from then on it is kept by hand. Raises NotFound, InvalidInput."""
+    fields: dict[str, Any] = {"source": "manual"}
+    if not isinstance(change.name, UnsetType):
+        fields["name"] = rules.clean_name(change.name)
+    if not isinstance(change.populations, UnsetType):
+        fields["populations"] = rules.clean_populations(change.populations)
+    if not isinstance(change.builds, UnsetType):
+        fields["builds"] = rules.clean_builds(change.builds, "builds")
+    if not isinstance(change.version, UnsetType):
+        fields["version"] = rules.clean_line(change.version, "version")
+    if not isinstance(change.is_active, UnsetType):
+        fields["is_active"] = change.is_active
     async with deps.pool.acquire() as connection, connection.transaction():
+        await _lock_service(connection, service_id)
         panel = await db.find_panel(connection, service_id, panel_id)
-        if panel is not None:
-            panel = await db.update_panel(connection, replace(panel, **values, source="manual"))
         if panel is None:
-            raise NotFound("There is no such panel")
-        await _record(connection, actor, "changed", panel)
-    return panel
+            raise _unknown_panel()
+        if len(fields) == 1:
+            return panel
+        changed = await db.update_panel(connection, replace(panel, **fields)) or panel
+        await _record(connection, actor, "panel.updated", changed, fields=sorted(fields))
+    return changed
 
 
 async def delete_panel(deps: Deps, actor: Actor, service_id: int, panel_id: int) -> None:
     """Remove a panel; jobs that used it keep its key and name. Raises NotFound."""
     async with deps.pool.acquire() as connection, connection.transaction():
+        await _lock_service(connection, service_id)
         panel = await db.find_panel(connection, service_id, panel_id)
         if panel is None or not await db.delete_panel(connection, service_id, panel_id):
-            raise NotFound("There is no such panel")
-        await _record(connection, actor, "deleted", panel)
+            raise _unknown_panel()
+        await _record(connection, actor, "panel.deleted", panel)
 
 
-async def sync_panels(deps: Deps, actor: Actor, service_id: int) -> Synced:
-    """Ask a service what it offers, with the credential of who asks (or the shared one, where allowed), and keep it.
+async def sync_panels(
+    deps: Deps, actor: Actor | None, service_id: int, credential: Credential | None = None
+) -> Synced:
+    """Read what the service offers, live, and bring its panels up to date; those entered by hand stay.
 
-    Panels that vanished are switched off; those entered by hand stay as they are.
-    Raises NotFound, NoCredentials, Unavailable, Conflict.
+    The service is asked with `credential`, else with the actor's own stored one, else with the shared one where allowed.
+    Raises NotFound, NoCredentials, and what `as_app_error` gives.
     """
-    service = await get_service(deps.pool, service_id)
-    opened = await open_credential(deps, service, actor.id)
-    described = await _describe(deps, service, opened.credential)
-    async with deps.pool.acquire() as connection, connection.transaction():
-        retired = await keep_description(deps, connection, service.id, described)
-        await audit.record(
-            connection,
-            "service.synced",
-            actor=actor,
-            resource_type="service",
-            resource_id=service.id,
-            details={"panels": len(described.panels), "retired": retired[:50]},
-        )
-        panels, _ = await db.list_panels(connection, service.id, inactive_too=True)
-    return Synced(service, panels, retired)
-
-
-async def keep_description(
-    deps: Deps, connection: Connection, service_id: int, described: ServiceDescription
-) -> list[str]:
-    """Write down what a service offers; give the keys of panels that vanished.
-
-    A service that lists no panel at all most likely hides them from this account, so nothing vanishes then.
-    """
-    await db.lock_service(connection, service_id)
-    panels = described.panels[:MAX_PANELS]
-    for panel in panels:
-        await db.upsert_live_panel(connection, service_id, _live(panel))
-    form = msgspec.to_builtins(described)
-    form.pop("panels")
-    await db.set_live_form(connection, service_id, form, deps.now())
-    if not panels:
-        return []
-    return await db.retire_live_panels(connection, service_id, [panel.key for panel in panels])
-
-
-async def _describe(
-    deps: Deps, service: Service, credential: adapters.Credential | None
-) -> ServiceDescription:
-    adapter = open_adapter(deps, service, credential)
+    service = await _get_service(deps, service_id)
+    if credential is None:
+        credential = await _credential(deps, service, actor)
     try:
-        return await adapter.describe()
-    except CredentialRejected as error:
-        raise NoCredentials(
-            f"{service.name} does not accept your credential: {error.reason}",
-            code="credential_rejected",
-            action="Go to Settings → Service Credentials",
-            extra={"service_id": service.id},
-        ) from error
+        async with asyncio.timeout(DESCRIBE_LIMIT_S):
+            description = await open_adapter(deps, service, credential).describe()
     except AdapterError as error:
-        raise remote_trouble(service, error) from error
+        raise as_app_error(service.name, error) from error
+    if not description.panels:
+        raise Unavailable(
+            f"{service.name} lists no reference panels now: everything stays as it was",
+            code="no_panels_listed",
+            action="Look at «api_config.app», or enter panels by hand.",
+        )
+    async with deps.pool.acquire() as connection, connection.transaction():
+        return await _keep(deps, connection, actor, service, description)
 
 
-def _live(panel: adapters.Panel) -> NewPanel:
-    return NewPanel(
-        key=panel.key[:500],
-        name=one_line(panel.name)[:200] or panel.key[:200],
-        populations=[
-            {"key": choice.key[:100], "label": one_line(choice.label)[:100]}
-            for choice in panel.populations[:MAX_POPULATIONS]
-        ],
-        builds=[build for build in BUILDS if build in panel.builds],
-        version=panel.version[:100] if panel.version else None,
+async def _credential(deps: Deps, service: Service, actor: Actor | None) -> Credential | None:
+    if actor is not None:
+        return (await open_credential(deps, service, actor.id)).credential
+    if service.credential_kind == "none":
+        return None
+    if service.credential_policy == "shared" and service.shared_secret is not None:
+        context = shared_context(service.id, service.base_url)
+        key_id = service.shared_secret_key_id or ""
+        with suppress(VaultError):
+            text = deps.vault.open(service.shared_secret, key_id, *context)
+            return msgspec.json.decode(text, type=Secret).as_credential()
+    raise NoCredentials(
+        f"{service.name} asks for a credential and no shared one may be used",
+        action="Give one for this call alone, or sign in and use your own.",
     )
 
 
-def _judge(fields: PanelFields) -> dict[str, Any]:
-    given = msgspec.structs.asdict(fields)
-    values = {name: value for name, value in given.items() if value is not UNSET}
-    if "name" in values:
-        values["name"] = check_line(values["name"], "name")
-    if values.get("version"):
-        values["version"] = check_line(values["version"], "version", 100)
-    if "builds" in values:
-        values["builds"] = check_builds(values["builds"], may_be_empty=True)
-    if "populations" in values:
-        values["populations"] = _populations(values["populations"])
-    return values
-
-
-def _populations(given: list[str | dict[str, str]]) -> list[dict[str, str]]:
-    if len(given) > MAX_POPULATIONS:
-        raise refuse("populations", f"must be at most {MAX_POPULATIONS}")
-    choices = []
-    for item in given:
-        shown = {"key": item} if isinstance(item, str) else item
-        if not {"key"} <= shown.keys() <= {"key", "label"}:
-            raise refuse("populations", "must be texts, or objects with key and label")
-        key = check_line(shown["key"], "populations", 100)
-        label = check_line(shown.get("label") or key, "populations", 100)
-        choices.append({"key": key, "label": label})
-    if len({choice["key"].casefold() for choice in choices}) < len(choices):
-        raise refuse("populations", "must differ by more than case")
-    return choices
-
-
-async def _record(connection: Connection, actor: Actor | None, what: str, panel: Panel) -> None:
+async def _keep(
+    deps: Deps,
+    connection: Connection,
+    actor: Actor | None,
+    service: Service,
+    description: ServiceDescription,
+) -> Synced:
+    await _lock_service(connection, service.id)
+    now = deps.now()
+    await db.set_live_form(connection, service.id, msgspec.to_builtins(description), now)
+    before, _ = await db.list_panels(connection, service.id, inactive_too=True)
+    untouched = [panel.key for panel in before if is_as_preset(panel)]
+    await db.release_panels(connection, service.id, untouched)
+    for live in description.panels:
+        await db.upsert_live_panel(connection, service.id, _live(live))
+    listed = [panel.key for panel in description.panels]
+    retired = await db.retire_live_panels(connection, service.id, listed)
+    after, _ = await db.list_panels(connection, service.id, inactive_too=False)
+    known = {panel.key for panel in before}
+    synced = Synced(
+        service,
+        now,
+        description.app_id,
+        description.app_version,
+        panels=after,
+        added=[key for key in listed if key not in known],
+        retired=retired,
+        unlisted=[panel.key for panel in after if panel.key not in listed],
+    )
     await audit.record(
         connection,
-        f"panel.{what}",
+        "panels.synced",
         actor=actor,
-        resource_type="panel",
+        resource_type="service",
+        resource_id=service.id,
+        details={"listed": len(listed), "added": len(synced.added), "retired": len(retired)},
+    )
+    return synced
+
+
+def _live(live: LivePanel) -> NewPanel:
+    return NewPanel(
+        key=live.key,
+        name=live.name,
+        populations=[{"key": item.key, "label": item.label} for item in live.populations],
+        builds=list(live.builds),
+        version=live.version,
+    )
+
+
+async def add_preset_panels(connection: Connection, service_id: int, preset: ServicePreset) -> None:
+    """Enter the panels of a preset."""
+    for panel in preset.panels:
+        await db.insert_panel(connection, service_id, _from_preset(panel))
+
+
+def _from_preset(panel: PanelPreset) -> NewPanel:
+    return NewPanel(
+        key=panel.key,
+        name=panel.name,
+        populations=[{"key": key, "label": key} for key in panel.populations],
+        builds=list(panel.builds),
+        version=None,
+    )
+
+
+def is_as_preset(panel: Panel) -> bool:
+    """Tell whether a panel stands as a preset entered it: nobody looked after it, so the service's own list replaces it."""
+    as_now = NewPanel(
+        panel.key, panel.name, panel.populations, panel.builds, panel.version, panel.is_active
+    )
+    return panel.source == "manual" and any(
+        as_now == _from_preset(item) for preset in PRESETS.values() for item in preset.panels
+    )
+
+
+async def _get_service(deps: Deps, service_id: int) -> Service:
+    service = await db.find_service(deps.pool, service_id)
+    if service is None:
+        raise _unknown_service()
+    return service
+
+
+async def _lock_service(connection: Connection, service_id: int) -> Service:
+    service = await db.lock_service(connection, service_id)
+    if service is None:
+        raise _unknown_service()
+    return service
+
+
+def _unknown_service() -> NotFound:
+    return NotFound("There is no such imputation service", code="service_not_found")
+
+
+def _unknown_panel() -> NotFound:
+    return NotFound("The service has no such reference panel", code="panel_not_found")
+
+
+async def _record(
+    connection: Connection, actor: Actor, action: str, panel: Panel, **details: object
+) -> None:
+    await audit.record(
+        connection,
+        action,
+        actor=actor,
+        resource_type="reference_panel",
         resource_id=panel.id,
-        details={"service_id": panel.service_id, "key": panel.key},
+        details={"service_id": panel.service_id, "key": panel.key, **details},
     )

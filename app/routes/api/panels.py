@@ -1,4 +1,4 @@
-"""Reference panels of a service."""
+"""The reference panels of a service."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,151 +6,172 @@ from typing import Annotated
 import msgspec
 
 from app.core.models import Panel
-from app.usecases import panels as usecase
-from app.usecases.panels import PanelFields
+from app.usecases import panels
+from app.usecases.panels import PanelChange, PanelIn, Synced
 from app.web.endpoint import INT, Access, Call, Endpoint, Page, Paging
 
-_PANELS = f"/services/{{id:{INT}}}/reference-panels"
-_PANEL = f"{_PANELS}/{{panel_id:{INT}}}"
+_ALL = f"/services/{{service_id:{INT}}}/reference-panels"
+_ONE = f"{_ALL}/{{panel_id:{INT}}}"
+
+
+class PopulationOut(msgspec.Struct, frozen=True):
+    """A population to compare allele frequencies with: `key` is submitted, `label` is shown."""
+
+    key: str
+    label: str
 
 
 class PanelOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A reference panel: `key` is what is submitted; empty `builds` means that the service does not tell."""
+    """A reference panel. `key` is what is submitted; empty `builds`: the service does not tell; `source` is manual or live."""
 
     id: int
     service_id: int
     key: str
     name: str
-    populations: list[str]
-    population_labels: dict[str, str]
+    populations: list[PopulationOut]
     builds: list[str]
     version: str | None
     is_active: bool
     source: str
-    """`live` when the service lists it itself, else `manual`."""
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, panel: Panel) -> "PanelOut":
+        return msgspec.convert(panel, cls, from_attributes=True)
+
+
+class SyncedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service said of its panels. Keys: `added` are new, `retired` vanished, `unlisted` stay active by hand."""
+
+    service_id: int
+    read_at: datetime
+    app_id: str | None
+    app_version: str | None
+    panels: list[PanelOut]
+    added: list[str]
+    retired: list[str]
+    unlisted: list[str]
+
+    @classmethod
+    def of(cls, synced: Synced) -> "SyncedOut":
         return cls(
-            id=panel.id,
-            service_id=panel.service_id,
-            key=panel.key,
-            name=panel.name,
-            populations=[choice["key"] for choice in panel.populations],
-            population_labels={item["key"]: item["label"] for item in panel.populations},
-            builds=panel.builds,
-            version=panel.version,
-            is_active=panel.is_active,
-            source=panel.source,
-            created_at=panel.created_at,
-            updated_at=panel.updated_at,
+            service_id=synced.service.id,
+            read_at=synced.read_at,
+            app_id=synced.app_id,
+            app_version=synced.app_version,
+            panels=[PanelOut.of(panel) for panel in synced.panels],
+            added=synced.added,
+            retired=synced.retired,
+            unlisted=synced.unlisted,
         )
 
 
-class PanelIn(PanelFields, frozen=True, kw_only=True):
-    """A new panel; its name is its key when absent."""
-
-    key: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-
-
-class SyncedOut(msgspec.Struct, frozen=True):
-    """The panels as they now stand, and the keys of those that the service no longer lists."""
-
-    panels: list[PanelOut]
-    retired: list[str]
+class PanelsQuery(Paging, frozen=True, kw_only=True):
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 500
+    include_inactive: bool = False
 
 
 async def list_all(call: Call) -> Page:
-    query: Paging = call.query
-    panels, total = await usecase.list_panels(
-        call.deps, call.actor, call.path_int("id"), limit=query.limit, offset=query.offset
+    query: PanelsQuery = call.query
+    found, total = await panels.list_panels(
+        call.deps,
+        call.path_int("service_id"),
+        inactive_too=query.include_inactive,
+        limit=query.limit,
+        offset=query.offset,
     )
-    return Page([PanelOut.of(panel) for panel in panels], total)
+    return Page([PanelOut.of(panel) for panel in found], total)
 
 
-async def create(call: Call) -> PanelOut:
+async def add(call: Call) -> PanelOut:
     body: PanelIn = call.body
-    panel = await usecase.create_panel(
-        call.deps, call.actor, call.path_int("id"), body.key, body, once=call.once(PanelOut.of)
+    return PanelOut.of(
+        await panels.add_panel(
+            call.deps,
+            call.actor,
+            call.path_int("service_id"),
+            body,
+            once=call.once(PanelOut.of),
+        )
     )
-    return PanelOut.of(panel)
 
 
 async def change(call: Call) -> PanelOut:
-    fields: PanelFields = call.body
-    panel = await usecase.change_panel(
-        call.deps, call.actor, call.path_int("id"), call.path_int("panel_id"), fields
+    body: PanelChange = call.body
+    return PanelOut.of(
+        await panels.change_panel(
+            call.deps, call.actor, call.path_int("service_id"), call.path_int("panel_id"), body
+        )
     )
-    return PanelOut.of(panel)
 
 
 async def delete(call: Call) -> None:
-    await usecase.delete_panel(
-        call.deps, call.actor, call.path_int("id"), call.path_int("panel_id")
+    await panels.delete_panel(
+        call.deps, call.actor, call.path_int("service_id"), call.path_int("panel_id")
     )
 
 
 async def sync(call: Call) -> SyncedOut:
-    synced = await usecase.sync_panels(call.deps, call.actor, call.path_int("id"))
-    return SyncedOut([PanelOut.of(panel) for panel in synced.panels], synced.retired)
+    return SyncedOut.of(
+        await panels.sync_panels(call.deps, call.actor, call.path_int("service_id"))
+    )
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
-        _PANELS,
+        _ALL,
         list_all,
         "panels.list",
-        "The reference panels of a service",
-        query=Paging,
+        "The reference panels of a service, in the order of its form",
+        query=PanelsQuery,
         response=list[PanelOut],
-        tag="panels",
+        tag="services",
     ),
     Endpoint(
         "POST",
-        _PANELS,
-        create,
-        "panels.create",
-        "Add a panel by hand",
+        _ALL,
+        add,
+        "panels.add",
+        "Enter a reference panel by hand",
         access=Access.ADMIN,
         body=PanelIn,
         response=PanelOut,
         status=201,
         creates=True,
-        tag="panels",
-    ),
-    Endpoint(
-        "POST",
-        f"{_PANELS}/sync",
-        sync,
-        "panels.sync",
-        "Ask the service what it offers, and keep it",
-        access=Access.ADMIN,
-        response=SyncedOut,
-        tag="panels",
-        per_minute=10,
+        tag="services",
     ),
     Endpoint(
         "PATCH",
-        _PANEL,
+        _ONE,
         change,
         "panels.change",
-        "Change a panel; it then counts as entered by hand",
+        "Change a reference panel; from then on it is kept by hand",
         access=Access.ADMIN,
-        body=PanelFields,
+        body=PanelChange,
         response=PanelOut,
-        tag="panels",
+        tag="services",
     ),
     Endpoint(
         "DELETE",
-        _PANEL,
+        _ONE,
         delete,
         "panels.delete",
-        "Remove a panel",
+        "Remove a reference panel",
         access=Access.ADMIN,
         status=204,
-        tag="panels",
+        tag="services",
+    ),
+    Endpoint(
+        "POST",
+        f"{_ALL}/sync",
+        sync,
+        "panels.sync",
+        "Read the service's own list of reference panels, live",
+        access=Access.ADMIN,
+        response=SyncedOut,
+        tag="services",
+        per_minute=30,
     ),
 )
