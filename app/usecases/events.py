@@ -238,9 +238,9 @@ async def find_start(db: Executor, stream: Stream, last_event_id: int | None) ->
 
 
 async def follow(
-    db: Executor, stream: Stream, after: int, heartbeat_s: float
+    db: Executor, stream: Stream, after: int, tick_s: float
 ) -> AsyncGenerator[list[JobEvent], None]:
-    """Give what happens, in batches; an empty one after `heartbeat_s` without news. Ends with the stream or its job.
+    """Give what happens, in batches; an empty one after `tick_s` without news. Ends with the stream or its job.
 
     The stream must have been opened before `after` was found, so that nothing falls in between.
     """
@@ -256,7 +256,7 @@ async def follow(
             log.warning("events.not_read", reason=type(error).__name__)
             stream.tell_missed()
             await asyncio.sleep(REREAD_DELAY_S)
-        news = await stream.wait(heartbeat_s)
+        news = await stream.wait(tick_s)
         if not news.ids and not news.missed:
             yield []
 

@@ -1,9 +1,9 @@
 """Server-Sent Events: status updates of jobs while they happen (WHATWG HTML, §9.2)."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,8 @@ from app.web.endpoint import UUID_PATTERN, Call, Endpoint, Id, encode
 
 LAST_EVENT_ID = "Last-Event-ID"
 RECONNECT_MS = 3000
+TICK_S = 3.0
+"""How often a quiet stream looks whether its client is still there: a page that was left gives its place back soon."""
 WRITE_TIMEOUT_S = 30.0
 """A client that takes nothing for this long has gone, or should."""
 HEADERS = {
@@ -54,22 +56,29 @@ async def _stream(call: Call, job_id: UUID | None) -> web.StreamResponse:
             return web.Response(status=204)  # tells an EventSource not to come again
         response = web.StreamResponse(headers=HEADERS)
         await response.prepare(call.request)
-        await _write(call.request, response, b"retry: %d\n\n" % RECONNECT_MS)
-        await _send(call, hub, stream, start.after, response)
+        with contextlib.suppress(ConnectionResetError):  # how a client says that it has seen enough
+            await _write(call.request, response, b"retry: %d\n\n" % RECONNECT_MS)
+            await _send(call, hub, stream, start.after, response)
         return response
 
 
 async def _send(
     call: Call, hub: EventHub, stream: Stream, after: int, response: web.StreamResponse
 ) -> None:
-    checked = time.monotonic()
-    async with aclosing(follow(call.deps.pool, stream, after, hub.heartbeat_s)) as batches:
+    checked = written = time.monotonic()
+    tick_s = min(TICK_S, hub.heartbeat_s)
+    async with contextlib.aclosing(follow(call.deps.pool, stream, after, tick_s)) as batches:
         async for batch in batches:
-            if time.monotonic() - checked >= hub.recheck_s:
+            now = time.monotonic()
+            if call.request.transport is None:
+                return
+            if now - checked >= hub.recheck_s:
                 if not await _may_still_follow(call):
                     return
-                checked = time.monotonic()
-            await _write(call.request, response, _frames(batch) if batch else HEARTBEAT)
+                checked = now
+            if batch or now - written >= hub.heartbeat_s:
+                await _write(call.request, response, _frames(batch) if batch else HEARTBEAT)
+                written = now
 
 
 async def _may_still_follow(call: Call) -> bool:
