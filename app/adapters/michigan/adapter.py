@@ -18,7 +18,6 @@ from app.adapters.base import (
     CredentialRejected,
     CredentialReport,
     Health,
-    Panel,
     Progress,
     Rejected,
     RemoteJob,
@@ -35,12 +34,12 @@ from app.adapters.endpoint import Endpoint
 from app.adapters.michigan import downloading, listing, submitting, verifying
 from app.adapters.michigan.client import Client, is_own_404
 from app.adapters.michigan.config import MichiganConfig, parse_config
-from app.adapters.michigan.discovery import Form, app_ids, build_in, choose_app, read_form
-from app.adapters.michigan.forms import default_phasing, options_of
+from app.adapters.michigan.describing import description_of
+from app.adapters.michigan.discovery import Form, app_ids, choose_app, read_form
 from app.adapters.michigan.logs import reason_in
 from app.adapters.michigan.outputs import read_outputs
-from app.adapters.michigan.statuses import ACTIVE, gone, is_job_id, read_job
-from app.adapters.text import clean_line
+from app.adapters.michigan.statuses import ACTIVE, gone, id_of, is_job_id, read_job
+from app.adapters.text import clean, clean_line
 from app.adapters.transport import Transport
 
 log = structlog.get_logger(__name__)
@@ -73,32 +72,7 @@ class MichiganAdapter:
     async def describe(self) -> ServiceDescription:
         """Read the server, the app that imputes, and its form."""
         form, server = await self._form()
-        panels = form.panels.choices if form.panels else ()
-        return ServiceDescription(
-            app_id=form.app_id,
-            app_version=form.version,
-            server_name=clean_line(server.get("name")) or None,
-            panels=tuple(
-                Panel(
-                    key=choice.key,
-                    name=choice.label,
-                    populations=form.populations(choice.key),
-                    builds=tuple(filter(None, [build_in(choice.label)])),
-                    version=choice.key.partition("@")[2] or None,
-                )
-                for choice in panels
-            ),
-            builds=self._keys(form, "build"),
-            phasings=self._keys(form, "phasing"),
-            default_phasing=default_phasing(form),
-            modes=self._keys(form, "mode"),
-            options=options_of(form),
-        )
-
-    @staticmethod
-    def _keys(form: Form, name: str) -> tuple[str, ...]:
-        item = form.fields.get(name)
-        return tuple(choice.key for choice in item.choices) if item else ()
+        return description_of(form, server)
 
     async def _form(self) -> tuple[Form, Mapping[str, object]]:
         """Find the app and read its form, once per adapter."""
@@ -109,9 +83,9 @@ class MichiganAdapter:
     async def _discover(self) -> tuple[Form, Mapping[str, object]]:
         client = self._client
         answer = await client.get("server", auth=bool(client.token))
-        client.check(answer)
-        server = answer.object()
-        self._refuse_maintenance(server)
+        server = self._server_page(answer)
+        if _in_maintenance(server):
+            raise ServiceUnavailable(f"{client.host} is under maintenance.", maintenance=True)
         if server.get("loggedIn") is False:
             said = (
                 "did not accept the API token"
@@ -125,16 +99,27 @@ class MichiganAdapter:
             if is_own_404(answer):
                 continue
             client.check(answer)
-            return read_form(answer.object(), app), server
+            page = answer.object()
+            if not isinstance(page.get("params"), list):
+                raise ServiceUnavailable(
+                    f"{client.host} answered with something that is not a form."
+                )
+            return read_form(page, app), server
         wanted = f"the app {self._config.app}" if self._config.app else "an imputation app"
         offered = ", ".join(clean_line(app, limit=60) for app in ids[:10]) or "no apps"
         raise Rejected(
             f"{client.host} does not offer {wanted} to this account. It offers: {offered}."
         )
 
-    def _refuse_maintenance(self, server: Mapping[str, object]) -> None:
-        if _in_maintenance(server):
-            raise ServiceUnavailable(f"{self._client.host} is under maintenance.", maintenance=True)
+    def _server_page(self, answer: Answer) -> dict[str, object]:
+        """Give the answer of `/api/v2/server`. Raises `ServiceUnavailable` where something else lives there."""
+        self._client.check(answer)
+        server = answer.object()
+        if not isinstance(server.get("apps"), list):
+            raise ServiceUnavailable(
+                f"{self._client.host} does not answer as a Cloudgene server does."
+            )
+        return server
 
     async def health(self) -> Health:
         """Look at the server's front page of data, without a token; then at the queue's length, if it tells."""
@@ -143,12 +128,11 @@ class MichiganAdapter:
         answer = await client.get("server", auth=False)
         latency_s = time.perf_counter() - began
         try:
-            client.check(answer)
+            maintenance = _in_maintenance(self._server_page(answer))
         except ServiceUnavailable as error:
             if not error.maintenance:
                 raise
             return Health(maintenance=True, latency_s=latency_s, message=error.reason)
-        maintenance = _in_maintenance(answer.object())
         return Health(
             maintenance=maintenance, latency_s=latency_s, queue_length=await self._queue_length()
         )
@@ -183,9 +167,10 @@ class MichiganAdapter:
         if answer is None:
             return gone(remote_id)
         secrets = self._client.secrets
-        found = await off_loop(len(answer.body), lambda: read_job(answer.object(), secrets=secrets))
-        if found.remote_id != remote_id:
-            raise ServiceUnavailable(f"{self._client.host} answered about another job.")
+        found = await off_loop(
+            len(answer.body),
+            lambda: read_job(_own(answer.object(), remote_id), secrets=secrets),
+        )
         if found.state is RemoteState.FAILED and found.reason is None:
             return replace(found, reason=await self._logged_reason(remote_id))
         return found
@@ -233,14 +218,22 @@ class MichiganAdapter:
     async def _act(self, remote_id: str, action: str) -> None:
         if not is_job_id(remote_id):
             raise RemoteNotFound("This cannot be a job of the service.")
-        await self._client.call("jobs", remote_id, action)
+        said = (await self._client.call("jobs", remote_id, action)).object()
+        if said.get("success") is False:
+            raise Rejected(
+                clean(said.get("message"), limit=300) or f"The service refused to {action} the job."
+            )
+        if not said.keys() & {"id", "success"}:
+            raise ServiceUnavailable(f"{self._client.host} gave no clear answer.")
 
     async def outputs(self, remote_id: str) -> Sequence[RemoteOutput]:
         """Read the job's download rows. Names that could not become file names are left out and logged."""
         answer = await self._job(remote_id)
         if answer is None:
             raise RemoteNotFound(f"{self._client.host} does not know the job any longer.")
-        listed = await off_loop(len(answer.body), lambda: read_outputs(answer.object()))
+        listed = await off_loop(
+            len(answer.body), lambda: read_outputs(_own(answer.object(), remote_id))
+        )
         if listed.refused:
             log.warning("adapter.outputs_refused", host=self._client.host, count=listed.refused)
         return listed.outputs
@@ -267,6 +260,13 @@ def open_adapter(
 def _in_maintenance(server: Mapping[str, object]) -> bool:
     """`maintenace` is misspelt on the wire (cloudgene3 `ServerService.getRoot`)."""
     return server.get("maintenace") is True or server.get("maintenance") is True
+
+
+def _own(job: dict[str, object], remote_id: str) -> dict[str, object]:
+    """Give job JSON back if it is about the job that was asked for. Raises `ServiceUnavailable`."""
+    if id_of(job) != remote_id:
+        raise ServiceUnavailable("The service answered with something else than the job.")
+    return job
 
 
 def _read_rows(

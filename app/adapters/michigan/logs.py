@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from app.adapters.text import clean
 
 _TELLING = re.compile(
-    r"\b(error|exception|failed|failure|not installed|permissions?|not found|denied|invalid|missing|no space)\b",
+    r"\b(\w*error|\w*exception|failed|failure|not installed|permissions?|not found|denied|invalid|missing|no space)\b",
     re.IGNORECASE,
 )
 _STAMP = re.compile(

@@ -43,6 +43,7 @@ async def _profile_report(client: Client, token: str) -> CredentialReport:
         return CredentialReport(valid=False, message=error.reason)
     except RemoteNotFound as error:
         raise ServiceUnavailable(error.reason) from error
-    return CredentialReport(
-        valid=True, account_name=account_of(answer.object()), expires_at=expiry_of(token)
-    )
+    account = account_of(answer.object())
+    if account is None:
+        raise ServiceUnavailable(f"{client.host} answered with something that is not a profile.")
+    return CredentialReport(valid=True, account_name=account, expires_at=expiry_of(token))
