@@ -32,22 +32,22 @@ async def rows(deps: Deps, table: str) -> list[dict[str, Any]]:
     return [dict(row) for row in await deps.pool.fetch(f"select * from {table} order by id")]
 
 
-@pytest.mark.parametrize("event", NoticeEvent)
-async def test_announce_when_told_then_there_is_one_notice_and_one_mail(
-    deps: Deps, job: Job, alice: Person, event: NoticeEvent
+async def test_announce_when_told_then_there_is_one_notice_and_one_mail_for_each_event(
+    deps: Deps, job: Job, alice: Person
 ) -> None:
-    await tell(deps, job, event)
-    [notice] = await rows(deps, "notifications")
-    [mail] = await rows(deps, "outbox")
-    assert notice["type"] == mail["template"] == event
-    assert notice["channels"] == ["web", "email"]
-    assert notice["user_id"] == mail["user_id"] == alice.id
-    assert notice["data"]["job_id"] == str(job.id)
-    assert notice["data"]["job_name"] == job.name
-    assert notice["data"]["action_url"].startswith("http://platform.test/ui/")
-    assert notice["data"]["results_url"] is None
-    assert mail["recipient"] == "alice@example.org"
-    assert mail["secret_data"] is None
+    for event in NoticeEvent:
+        await tell(deps, job, event)
+    notices, mails = await rows(deps, "notifications"), await rows(deps, "outbox")
+    for event, notice, mail in zip(NoticeEvent, notices, mails, strict=True):
+        assert notice["type"] == mail["template"] == event
+        assert notice["channels"] == ["web", "email"]
+        assert notice["user_id"] == mail["user_id"] == alice.id
+        assert notice["data"]["job_id"] == str(job.id)
+        assert notice["data"]["job_name"] == job.name
+        assert notice["data"]["action_url"].startswith("http://platform.test/ui/")
+        assert notice["data"]["results_url"] is None
+        assert mail["recipient"] == "alice@example.org"
+        assert mail["secret_data"] is None
 
 
 async def test_announce_when_results_are_there_then_their_address_is_told(
@@ -101,38 +101,34 @@ async def test_announce_when_a_hold_comes_again_another_day_then_it_is_told_agai
     ]
 
 
-@pytest.mark.parametrize(
-    ("preferences", "notices", "mails"),
-    [
-        ({"job_failed": {"email": False}}, [["web"]], 0),
-        ({"job_failed": {"web": False}}, [], 1),
-        ({"job_failed": {"web": False, "email": False}}, [], 0),
-    ],
-)
 async def test_announce_when_preferences_leave_a_channel_out_then_nothing_goes_there(
-    deps: Deps,
-    job: Job,
-    alice: Person,
-    preferences: dict[str, Any],
-    notices: list[list[str]],
-    mails: int,
+    deps: Deps, job: Job, alice: Person
 ) -> None:
+    preferences = {
+        "job_queued": {"email": False},
+        "job_failed": {"web": False},
+        "job_completed": {"web": False, "email": False},
+    }
     await deps.pool.execute(
         "update users set notification_preferences = $2 where id = $1", alice.id, preferences
     )
-    await tell(deps, job, NoticeEvent.JOB_FAILED)
-    assert [row["channels"] for row in await rows(deps, "notifications")] == notices
-    assert len(await rows(deps, "outbox")) == mails
+    for event in preferences:
+        await tell(deps, job, NoticeEvent(event))
+    notices, mails = await rows(deps, "notifications"), await rows(deps, "outbox")
+    assert [(row["type"], row["channels"]) for row in notices] == [("job_queued", ["web"])]
+    assert [row["template"] for row in mails] == ["job_failed"]
 
 
-@pytest.mark.parametrize("change", ["email = null", "is_active = false"])
 async def test_announce_when_there_is_nobody_to_mail_then_only_the_page_tells(
-    deps: Deps, job: Job, alice: Person, change: str
+    deps: Deps, job: Job, alice: Person
 ) -> None:
-    await deps.pool.execute(f"update users set {change} where id = $1", alice.id)
+    await deps.pool.execute("update users set is_active = false where id = $1", alice.id)
     await tell(deps, job, NoticeEvent.JOB_COMPLETED)
-    [notice] = await rows(deps, "notifications")
-    assert notice["channels"] == ["web"]
+    await deps.pool.execute(
+        "update users set is_active = true, email = null where id = $1", alice.id
+    )
+    await tell(deps, job, NoticeEvent.JOB_QUEUED)
+    assert [row["channels"] for row in await rows(deps, "notifications")] == [["web"], ["web"]]
     assert await rows(deps, "outbox") == []
 
 
