@@ -81,6 +81,11 @@ class PendingFile:
         """Where the bytes are until the commit, for reading along."""
         return self._path
 
+    @property
+    def sha256(self) -> str:
+        """The digest of what was written so far, in lower-case hex."""
+        return self._sha256.hexdigest()
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append. Raises StorageFull, and OSError when the disk fails or the file was aborted."""
         view = memoryview(data)

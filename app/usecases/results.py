@@ -6,10 +6,15 @@ from uuid import UUID
 
 from app.adapters.base import Rejected
 from app.core.archive import ArchiveLayout, Member, fingerprint
+from app.core.errors import NotFound
+from app.core.jobs import Status
+from app.core.models import File, Job
 from app.core.names import UniqueNames, clean_file_name
-from app.db.files import FILES
+from app.db.files import FILES, find_own_file
+from app.db.jobs import PlacedFile, find_own_job, list_placed_files
 from app.db.queries import Connection, Executor
 from app.storage import LocalStore, PendingFile, StoredFile
+from app.usecases.deps import Actor, Deps
 
 
 @dataclass(slots=True)
@@ -125,4 +130,46 @@ async def create_archive(
             size_bytes=archive.layout.size_bytes,
             expires_at=expires_at,
         )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a completed job has to show: its archive, and the files in it."""
+
+    job: Job
+    archive: File
+    files: list[PlacedFile]
+
+
+async def get_results(deps: Deps, actor: Actor, job_id: UUID) -> Results:
+    """Give the results of a job of the actor's. Raises NotFound that says why there are none (yet)."""
+    job = await find_own_job(deps.pool, job_id, actor.id)
+    if job is None:
+        raise NotFound("There is no such job")
+    archive = None
+    if job.results_file_id is not None:
+        archive = await find_own_file(deps.pool, job.results_file_id, actor.id)
+    if archive is None:
+        raise _no_results(job)
+    files = await list_placed_files(deps.pool, [job_id])
+    return Results(job, archive, [file for file in files if file.role in ("result", "qc")])
+
+
+def _no_results(job: Job) -> NotFound:
+    extra = {"job_id": str(job.id), "status": job.status.value}
+    if job.status is Status.FAILED:
+        said = f"The job failed: {job.error_message or 'no reason was given'}"
+        return NotFound(said, code="no_results", action=job.error_action, extra=extra)
+    if job.status is Status.CANCELLED:
+        return NotFound("The job was cancelled", code="no_results", extra=extra)
+    if job.status is Status.COMPLETED:
+        said = "The results are no longer stored here"
+        action = "Press retry to run the job again."
+        return NotFound(said, code="results_deleted", action=action, extra=extra)
+    return NotFound(
+        f"The results are not ready: the job is {job.status}",
+        code="results_not_ready",
+        action="Follow the job, or wait for the notice.",
+        extra=extra,
     )

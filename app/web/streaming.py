@@ -5,7 +5,7 @@ ETag is made from the file's time, and it ignores an ETag in If-Range, which cor
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -49,14 +49,19 @@ def file_spans(key: str, size_bytes: int) -> Callable[[int, int], Iterable[Span]
 
 
 async def send(
-    request: web.Request, store: LocalStore, download: Download, *, private: bool = True
+    request: web.Request,
+    store: LocalStore,
+    download: Download,
+    *,
+    headers: Mapping[str, str] | None = None,
+    on_start: Callable[[], Awaitable[None]] | None = None,
 ) -> web.StreamResponse:
     """Answer a GET or HEAD with the bytes, or with what the request's conditions ask for.
 
-    Raises NotFound when the stored file is gone. `private` allows the user's own browser to keep a copy.
+    `headers` join the answer's; `on_start` is called before bytes are sent. Raises NotFound when the stored file is gone.
     """
     chosen = select(request.method, request.headers, download.size_bytes, download.etag)
-    headers = _headers(download, private=private)
+    headers = {**_headers(download), **(headers or {})}
     if chosen.verdict is not Verdict.SEND:
         return _decline(request, chosen.verdict, download, headers)
     spans = list(download.spans(chosen.start, chosen.stop))
@@ -66,6 +71,8 @@ async def send(
     if chosen.is_part:
         place = f"bytes {chosen.start}-{chosen.stop - 1}/{download.size_bytes}"
         response.headers[hdrs.CONTENT_RANGE] = place
+    if on_start is not None and request.method != hdrs.METH_HEAD:
+        await on_start()
     await response.prepare(request)
     if request.method != hdrs.METH_HEAD:
         for span in spans:
@@ -81,13 +88,13 @@ def disposition(name: str) -> str:
     return value if plain == name else f"{value}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _headers(download: Download, *, private: bool) -> dict[str, str]:
+def _headers(download: Download) -> dict[str, str]:
     headers = {
         hdrs.CONTENT_TYPE: download.content_type,
         hdrs.CONTENT_DISPOSITION: disposition(download.name),
         hdrs.ETAG: f'"{download.etag}"',
         hdrs.ACCEPT_RANGES: "bytes",
-        hdrs.CACHE_CONTROL: "private, no-cache" if private else "no-store",
+        hdrs.CACHE_CONTROL: "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
     if download.content_type.startswith("text/html"):

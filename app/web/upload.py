@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import parse_qsl
 
 from aiohttp import ClientPayloadError, web
 
@@ -21,6 +22,7 @@ HEAD_BYTES = 64 * 1024
 """As much of a file is judged before more of it is taken."""
 _BATCH_BYTES = 1024 * 1024
 _BATCH_PIECES = 512
+_MAX_PLAIN_BYTES = 1024 * 1024
 _MAX_EPILOGUE_BYTES = 64 * 1024
 
 
@@ -68,6 +70,9 @@ async def read_form(request: web.Request, form: Form, limits: UploadLimits) -> N
 
     When it returns or raises, no thread touches the form any longer.
     """
+    if request.content_type == "application/x-www-form-urlencoded":
+        await _read_plain_form(request, form, limits)
+        return
     scanner = MultipartScanner(read_boundary(request.headers.get("Content-Type", "")))
     if (request.content_length or 0) > limits.total_bytes:
         raise _over(limits.total_bytes)
@@ -87,6 +92,23 @@ async def read_form(request: web.Request, form: Form, limits: UploadLimits) -> N
         await _read_epilogue(request, limits.idle_s)
     finally:
         await reader.settle()
+
+
+async def _read_plain_form(request: web.Request, form: Form, limits: UploadLimits) -> None:
+    """Read a form without files, as clients send it that have only stored files to name."""
+    body = bytearray()
+    while chunk := await _next_chunk(request, limits.idle_s):
+        body += chunk
+        if len(body) > _MAX_PLAIN_BYTES:
+            raise _over(_MAX_PLAIN_BYTES)
+    try:
+        fields = parse_qsl(bytes(body), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise InvalidInput(
+            f"The form has more than {MAX_FIELDS} fields", code="too_many_fields"
+        ) from None
+    for name, value in fields:
+        form.take_field(_decode(name), _decode(value))
 
 
 def _over(limit: int) -> TooLarge:

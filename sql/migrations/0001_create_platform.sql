@@ -161,12 +161,16 @@ create table files (
     crc32 bigint,
     content_type text not null default 'application/octet-stream',
     facts jsonb,
+    -- uploaded for itself: it stays when the jobs that used it are deleted
+    kept boolean not null default false,
     created_at timestamptz not null default now(),
     expires_at timestamptz,
     check ((kind = 'archive') = (storage_key is null))
 );
 -- files.list_files
 create index files_of_user on files (user_id, id desc);
+-- files.lock_expired
+create index files_by_expiry on files (expires_at) where expires_at is not null;
 
 create table signed_links (
     id uuid primary key default gen_random_uuid(),
@@ -178,6 +182,8 @@ create table signed_links (
     expires_at timestamptz not null,
     revoked_at timestamptz
 );
+-- files.find_link
+create index signed_links_of_file on signed_links (file_id, user_id);
 
 -- Jobs -----------------------------------------------------------------------------------------------------------
 
@@ -203,6 +209,8 @@ create table imputation_jobs (
     population text,
     options jsonb not null default '{}',
     input_file_id bigint references files on delete set null,
+    -- how many input files there were, however many are still stored
+    input_count integer not null default 1 check (input_count > 0),
     results_file_id bigint references files on delete set null,
     error_code text,
     error_message text,
@@ -255,6 +263,11 @@ create index jobs_due on imputation_jobs (next_action, next_action_at) where nex
 create index jobs_of_account on imputation_jobs (account_id, next_action) where completed_at is null;
 -- jobs.list_jobs filtered by service, services.delete_service
 create index jobs_of_service on imputation_jobs (service_id);
+-- files.delete_file, files.delete_expired: their references here are set to null
+create index jobs_of_input on imputation_jobs (input_file_id) where input_file_id is not null;
+create index jobs_of_results on imputation_jobs (results_file_id) where results_file_id is not null;
+-- jobs.delete_job, likewise
+create index jobs_of_retry on imputation_jobs (retry_of) where retry_of is not null;
 
 create table job_status_updates (
     id bigint generated always as identity primary key,
@@ -331,6 +344,8 @@ create table notifications (
 );
 -- notices.list_notifications
 create index notifications_of_user on notifications (user_id, id desc);
+-- jobs.delete_job: references here are set to null
+create index notifications_of_job on notifications (job_id) where job_id is not null;
 
 create table outbox (
     id bigint generated always as identity primary key,

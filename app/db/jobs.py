@@ -1,0 +1,108 @@
+"""Typed functions over the queries of jobs as their owners see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.core.models import Job, StatusUpdate, build
+from app.db.files import FILES
+from app.db.queries import Connection, Executor, load
+
+JOBS = load("jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFile:
+    """A file in its place in a job. `name` is its name there, `shown_name` the one it was given by its owner."""
+
+    job_id: UUID
+    file_id: int
+    role: str
+    name: str
+    position: int
+    shown_name: str
+    size_bytes: int
+    sha256: str | None
+    content_type: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """A job with its input files."""
+
+    job: Job
+    inputs: list[PlacedFile]
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which of a user's jobs are meant; None means all."""
+
+    statuses: tuple[str, ...] | None = None
+    service_id: int | None = None
+    since: datetime | None = None
+    text: str | None = None
+
+
+async def find_own_job(db: Executor, job_id: UUID, user_id: int) -> Job | None:
+    """Give a job of a user's, or None."""
+    row = await JOBS.get_own_job.row(db, job_id=job_id, user_id=user_id)
+    return build(Job, row) if row is not None else None
+
+
+async def list_own_jobs(
+    db: Executor, user_id: int, wanted: JobFilter, *, limit: int, offset: int
+) -> tuple[list[Job], int]:
+    """Give a page of a user's jobs, newest first, and the number of all."""
+    values: dict[str, Any] = {
+        "user_id": user_id,
+        "statuses": None if wanted.statuses is None else list(wanted.statuses),
+        "service_id": wanted.service_id,
+        "since": wanted.since,
+        "pattern": None if wanted.text is None else _containing(wanted.text),
+    }
+    rows = await JOBS.list_jobs.rows(db, **values, limit=limit, offset=offset)
+    total = await JOBS.count_jobs.value(db, **values)
+    return [build(Job, row) for row in rows], int(total)
+
+
+async def list_placed_files(
+    db: Executor, job_ids: Sequence[UUID], role: str | None = None
+) -> list[PlacedFile]:
+    """Give the files of some jobs, in order."""
+    rows = await FILES.list_job_files.rows(db, job_ids=list(job_ids), role=role)
+    return [build(PlacedFile, row) for row in rows]
+
+
+async def with_inputs(db: Executor, jobs: Sequence[Job]) -> list[JobDetail]:
+    """Give jobs with their input files, in the same order."""
+    inputs: dict[UUID, list[PlacedFile]] = {job.id: [] for job in jobs}
+    for file in await list_placed_files(db, list(inputs), "input"):
+        inputs[file.job_id].append(file)
+    return [JobDetail(job, inputs[job.id]) for job in jobs]
+
+
+async def list_updates(
+    db: Executor, job_id: UUID, *, limit: int, offset: int
+) -> tuple[list[StatusUpdate], int]:
+    """Give a page of a job's changes, newest first, and the number of all."""
+    rows = await JOBS.list_status_updates.rows(db, job_id=job_id, limit=limit, offset=offset)
+    total = await JOBS.count_status_updates.value(db, job_id=job_id)
+    return [build(StatusUpdate, row) for row in rows], int(total)
+
+
+async def ensure_account(conn: Connection, service_id: int, user_id: int | None) -> int:
+    """Give the account at a service; without user the shared one."""
+    for _ in range(2):  # the second look sees what somebody else inserted at the same time
+        found = await JOBS.ensure_account.value(conn, service_id=service_id, user_id=user_id)
+        if found is not None:
+            return int(found)
+    raise LookupError("the account vanished while it was being made")
+
+
+def _containing(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

@@ -1,0 +1,191 @@
+"""Jobs and what belongs to them, as clients see them."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from app.core.jobs import Stage, Status
+from app.db.jobs import JobDetail, PlacedFile
+from app.usecases.jobs import JobLog
+from app.usecases.results import Results
+
+
+class InputFileOut(msgspec.Struct, frozen=True, kw_only=True):
+    """An input file of a job; `size` in bytes."""
+
+    id: int
+    name: str
+    size: int
+    sha256: str | None
+
+
+class JobOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A job. `execution_time_seconds` counts from when a worker took it, live while it is open."""
+
+    id: UUID
+    user_id: int
+    name: str
+    description: str
+    status: Status
+    stage: Stage | None
+    hold_reason: str | None
+    progress_percentage: int
+    service_id: int
+    reference_panel_id: int | None
+    input_format: str
+    build: str
+    phasing: bool
+    phasing_engine: str | None
+    population: str | None
+    input_file_id: int | None
+    input_file_name: str | None
+    input_files: list[InputFileOut]
+    results_file_id: int | None
+    external_job_id: str | None
+    error_message: str | None
+    queue_position: int | None
+    retry_of: UUID | None
+    batch_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    execution_time_seconds: float | None
+
+    @classmethod
+    def of(cls, detail: JobDetail, now: datetime) -> "JobOut":
+        """Show a job as it is `now`."""
+        job = detail.job
+        own = {name: getattr(job, name) for name in cls.__struct_fields__ if hasattr(job, name)}
+        running = None
+        if job.started_at is not None:
+            ran = (job.completed_at or now) - job.started_at
+            running = round(max(0.0, ran.total_seconds()), 1)
+        files = [
+            InputFileOut(
+                id=file.file_id, name=file.shown_name, size=file.size_bytes, sha256=file.sha256
+            )
+            for file in detail.inputs
+        ]
+        return cls(
+            **own,
+            input_file_name=files[0].name if files else None,
+            input_files=files,
+            execution_time_seconds=running,
+        )
+
+
+class StatusUpdateOut(msgspec.Struct, frozen=True, kw_only=True):
+    """One change in a job's life."""
+
+    id: int
+    job_id: UUID
+    status: Status
+    progress_percentage: int
+    message: str
+    timestamp: datetime
+
+
+class JobFileOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A file in its place in a job; `size` in bytes. `download_url` needs the owner's sign-in."""
+
+    file_id: int
+    role: Literal["input", "result", "qc", "log", "archive"]
+    name: str
+    size: int
+    sha256: str | None
+    content_type: str
+    download_url: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, file: PlacedFile, base_url: str) -> "JobFileOut":
+        """Show a file; links begin with `base_url`."""
+        return msgspec.convert(
+            {
+                "file_id": file.file_id,
+                "role": file.role,
+                "name": file.shown_name if file.role == "input" else file.name,
+                "size": file.size_bytes,
+                "sha256": file.sha256,
+                "content_type": file.content_type,
+                "download_url": f"{base_url}/files/{file.file_id}/download",
+                "created_at": file.created_at,
+            },
+            cls,
+        )
+
+
+class ResultsOut(msgspec.Struct, frozen=True, kw_only=True):
+    """The results of a job. `download_url` is a signed link to the ZIP of all; `files` are its members."""
+
+    job_id: UUID
+    job_name: str
+    file_id: int
+    filename: str
+    file_size: int
+    download_url: str
+    created_at: datetime
+    message: str
+    files: list[JobFileOut]
+
+    @classmethod
+    def of(cls, found: Results, url: str, base_url: str) -> "ResultsOut":
+        """Show results whose archive is at `url`."""
+        return cls(
+            job_id=found.job.id,
+            job_name=found.job.name,
+            file_id=found.archive.id,
+            filename=found.archive.name,
+            file_size=found.archive.size_bytes,
+            download_url=url,
+            created_at=found.archive.created_at,
+            message="Results ready for download",
+            files=[JobFileOut.of(file, base_url) for file in found.files],
+        )
+
+
+class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A line about a step. `level` is ok, warning, error or running."""
+
+    step: str
+    level: str
+    text: str
+
+
+class JobLogOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job stands where it stands, what to do about it, and what was said on the way."""
+
+    job_id: UUID
+    status: Status
+    stage: Stage | None
+    reason: str | None
+    action: str | None
+    remote_state: str | None
+    messages: list[MessageOut]
+
+    @classmethod
+    def of(cls, log: JobLog) -> "JobLogOut":
+        """Show a log."""
+        job = log.job
+        return cls(
+            job_id=job.id,
+            status=job.status,
+            stage=job.stage,
+            reason=job.error_message or job.hold_reason,
+            action=job.error_action,
+            remote_state=job.remote_state,
+            messages=[
+                MessageOut(step=item.step, level=item.level, text=item.text)
+                for item in log.messages
+            ],
+        )
+
+
+class CancelOut(msgspec.Struct, frozen=True, kw_only=True):
+    """The request was taken; the job ends when the service has confirmed."""
+
+    message: str
+    job_id: UUID

@@ -1,0 +1,258 @@
+"""Jobs: submitting, following, results."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+
+from app.core.errors import InvalidInput
+from app.core.jobs import Status
+from app.db.jobs import JobDetail, JobFilter
+from app.routes.api.job_views import (
+    CancelOut,
+    JobFileOut,
+    JobLogOut,
+    JobOut,
+    ResultsOut,
+    StatusUpdateOut,
+)
+from app.routes.api.transfer import UPLOAD, deliver, is_gone
+from app.usecases import files, jobs
+from app.usecases.results import get_results
+from app.usecases.submission import JobForm, is_repeat, open_intake
+from app.web.accept import wants_json
+from app.web.endpoint import UUID_PATTERN, Call, Endpoint, Id, Page, Paging, json_response
+from app.web.upload import UploadLimits, read_form
+
+_ID = f"{{id:{UUID_PATTERN}}}"
+
+
+class JobsQuery(Paging, frozen=True, kw_only=True):
+    """`status` may name several, separated by commas; `q` looks for a part of name, description or id."""
+
+    status: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    service_id: Id | None = None
+    q: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    since: datetime | None = None
+
+    def filter(self) -> JobFilter:
+        """Give which jobs are meant. Raises InvalidInput."""
+        return JobFilter(_statuses(self.status), self.service_id, _in_utc(self.since), self.q)
+
+
+def _statuses(text: str | None) -> tuple[str, ...] | None:
+    words = tuple(word.strip().lower() for word in (text or "").split(",") if word.strip())
+    if any(word not in list(Status) for word in words):
+        raise InvalidInput("status: not a status", action=f"Choose: {', '.join(Status)}.")
+    return words or None
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    if time is None:
+        return None
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput("since: not a time that can be") from None
+
+
+async def submit(call: Call) -> Any:
+    deps, actor = call.deps, call.actor
+    repeats = await is_repeat(deps, actor, call.endpoint.route, call.idempotency_key)
+    async with await open_intake(deps, actor) as intake:
+        form = JobForm(deps, actor, intake, is_repeat=repeats)
+        await read_form(call.request, form, UploadLimits.of(deps.settings))
+        if (replayed := await call.replay(form.content())) is not None:
+            return replayed
+        detail = await form.submit(call.once(lambda made: _show(call, made)), lambda: is_gone(call))
+        return _show(call, detail)
+
+
+def _show(call: Call, detail: JobDetail) -> JobOut:
+    return JobOut.of(detail, call.deps.now())
+
+
+async def list_jobs(call: Call) -> Page:
+    query: JobsQuery = call.query
+    found, total = await jobs.list_jobs(
+        call.deps, call.actor, query.filter(), limit=query.limit, offset=query.offset
+    )
+    return Page([_show(call, detail) for detail in found], total)
+
+
+async def get_job(call: Call) -> JobOut:
+    return _show(call, await jobs.get_job(call.deps, call.actor, _id(call)))
+
+
+async def list_status_updates(call: Call) -> Page:
+    paging: Paging = call.query
+    found, total = await jobs.list_status_updates(
+        call.deps, call.actor, _id(call), limit=paging.limit, offset=paging.offset
+    )
+    return Page(
+        [msgspec.convert(item, StatusUpdateOut, from_attributes=True) for item in found], total
+    )
+
+
+async def list_files(call: Call) -> list[JobFileOut]:
+    found = await jobs.list_files(call.deps, call.actor, _id(call))
+    return [JobFileOut.of(file, call.deps.settings.base_url) for file in found]
+
+
+async def get_log(call: Call) -> JobLogOut:
+    return JobLogOut.of(await jobs.get_log(call.deps, call.actor, _id(call)))
+
+
+async def results(call: Call) -> web.StreamResponse:
+    found = await get_results(call.deps, call.actor, _id(call))
+    if not wants_json(call.request.headers.get("Accept")):
+        return await deliver(call, found.archive, call.actor)
+    link = await files.sign_link(call.deps, call.actor, found.archive)
+    return json_response(ResultsOut.of(found, link.url, call.deps.settings.base_url))
+
+
+async def cancel(call: Call) -> CancelOut:
+    job = await jobs.cancel_job(call.deps, call.actor, _id(call))
+    return CancelOut(message="Job cancellation initiated", job_id=job.id)
+
+
+async def retry(call: Call) -> JobOut:
+    once = call.once(lambda made: _show(call, made))
+    return _show(call, await jobs.retry_job(call.deps, call.actor, _id(call), once))
+
+
+async def delete(call: Call) -> None:
+    await jobs.delete_job(call.deps, call.actor, _id(call))
+
+
+def _id(call: Call) -> UUID:
+    return call.path_uuid("id")
+
+
+_TEXT = {"type": "string"}
+_FORM = {
+    "type": "object",
+    "required": ["service_id", "reference_panel_id"],
+    "properties": {
+        "name": {**_TEXT, "description": "Absent: the first file's name"},
+        "description": _TEXT,
+        "service_id": {"type": "integer"},
+        "reference_panel_id": {"type": "integer"},
+        "input_format": {**_TEXT, "enum": ["vcf"]},
+        "build": {**_TEXT, "description": "Of the input: hg19 or hg38 (the default)"},
+        "phasing": {**_TEXT, "description": "true (the default), false, or the name of an engine"},
+        "population": {**_TEXT, "description": "Absent: mixed, else all, else off"},
+        "options": {**_TEXT, "description": "A JSON object of what else the service's form has"},
+        "input_file": {
+            "type": "array",
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+            "description": "bgzipped VCF, one file for each chromosome",
+        },
+        "input_file_id": {"type": "array", "items": {"type": "integer"}},
+    },
+}
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "POST",
+        "/jobs",
+        submit,
+        "jobs.submit",
+        "Submit a job. Fields that come before the files are judged before the files are read",
+        response=JobOut,
+        status=201,
+        tag="jobs",
+        raw_body=UPLOAD,
+        creates=True,
+        openapi={"requestBody": {"content": {UPLOAD: {"schema": _FORM}}}},
+    ),
+    Endpoint(
+        "GET",
+        "/jobs",
+        list_jobs,
+        "jobs.list",
+        "The own jobs, newest first",
+        query=JobsQuery,
+        response=list[JobOut],
+        tag="jobs",
+    ),
+    Endpoint("GET", f"/jobs/{_ID}", get_job, "jobs.get", "A job", response=JobOut, tag="jobs"),
+    Endpoint(
+        "GET",
+        f"/jobs/{_ID}/status-updates",
+        list_status_updates,
+        "jobs.list_status_updates",
+        "What happened to a job, newest first",
+        query=Paging,
+        response=list[StatusUpdateOut],
+        tag="jobs",
+    ),
+    Endpoint(
+        "GET",
+        f"/jobs/{_ID}/results",
+        results,
+        "jobs.results",
+        "The results as a ZIP; asked for application/json, what it holds and a link that needs no sign-in",
+        content="application/zip",
+        tag="jobs",
+        openapi={
+            "responses": {
+                "200": {
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/ResultsOut"}}
+                    }
+                }
+            }
+        },
+    ),
+    Endpoint(
+        "GET",
+        f"/jobs/{_ID}/files",
+        list_files,
+        "jobs.list_files",
+        "Every file of a job: inputs, results, quality control, the archive",
+        response=list[JobFileOut],
+        tag="jobs",
+    ),
+    Endpoint(
+        "GET",
+        f"/jobs/{_ID}/logs",
+        get_log,
+        "jobs.log",
+        "What our check and the service said about a job",
+        response=JobLogOut,
+        tag="jobs",
+    ),
+    Endpoint(
+        "POST",
+        f"/jobs/{_ID}/cancel",
+        cancel,
+        "jobs.cancel",
+        "Stop a job, here and at the service",
+        response=CancelOut,
+        status=202,
+        tag="jobs",
+    ),
+    Endpoint(
+        "POST",
+        f"/jobs/{_ID}/retry",
+        retry,
+        "jobs.retry",
+        "Create a new job like one that has ended, from its stored input",
+        response=JobOut,
+        status=201,
+        tag="jobs",
+        creates=True,
+    ),
+    Endpoint(
+        "DELETE",
+        f"/jobs/{_ID}",
+        delete,
+        "jobs.delete",
+        "Delete a job that has ended, with the files that only it uses",
+        status=204,
+        tag="jobs",
+    ),
+)

@@ -1,0 +1,188 @@
+"""Receiving genotype files: judged by their first bytes, written under limits, checked whole, then kept.
+
+An `Intake` owns the files of one request until they stand in the database; whatever it still owns when it is closed is thrown
+away. Its files are what `app.web.upload` writes to.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from app.core.errors import FieldError, InvalidInput, QuotaExceeded, TooLarge, Unavailable
+from app.core.models import File
+from app.core.names import clean_file_name
+from app.genotypes.facts import VcfFacts
+from app.genotypes.findings import Finding, InspectionError, StructureError
+from app.genotypes.sniff import sniff
+from app.storage import PendingFile, StoredFile
+from app.usecases.deps import Deps
+
+_INSPECTIONS = {
+    "timeout": "The check of the file took too long",
+    "out_of_memory": "The check of the file needed too much memory",
+}
+
+
+class Room:
+    """The bytes that a user may still store."""
+
+    def __init__(self, left_bytes: int) -> None:
+        self._left = left_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        return self._left <= 0
+
+    def take(self, size_bytes: int) -> None:
+        """Use some. Raises QuotaExceeded."""
+        self._left -= size_bytes
+        if self._left < 0:
+            raise no_room()
+
+
+def no_room() -> QuotaExceeded:
+    """Give the refusal of what exceeds the user's storage."""
+    return QuotaExceeded(
+        "Your storage on this platform is full",
+        code="storage_quota",
+        action="Delete jobs or files that you no longer need, or ask an administrator for more.",
+    )
+
+
+def refuse_file(findings: Sequence[Finding]) -> InvalidInput:
+    """Give the refusal for findings, the first of which leads."""
+    first = findings[0]
+    return InvalidInput(
+        first.message,
+        code=first.code.value,
+        action=first.action,
+        errors=[FieldError("input_file", finding.message) for finding in findings[:20]],
+    )
+
+
+class IncomingFile:
+    """One file of a request. `name` is the name under which it is shown."""
+
+    def __init__(self, name: str, pending: PendingFile, room: Room, max_bytes: int) -> None:
+        self.name = name
+        self.pending = pending
+        self._room = room
+        self._max_bytes = max_bytes
+
+    def judge(self, head: bytes) -> None:
+        """Look at the first bytes. Raises InvalidInput that says what the file is and what to do."""
+        if (finding := sniff(head, self.name)) is not None:
+            raise refuse_file([finding])
+
+    def write(self, data: memoryview) -> None:
+        """Append (blocks). Raises TooLarge, QuotaExceeded, StorageFull."""
+        if self.pending.size_bytes + len(data) > self._max_bytes:
+            raise TooLarge(
+                f"{self.name} is larger than {self._max_bytes} bytes", code="file_too_large"
+            )
+        self._room.take(len(data))
+        self.pending.write(data)
+
+    def finish(self) -> None:
+        """The file is whole (blocks). Raises StorageFull."""
+        self.pending.finish()
+
+
+class Intake:
+    """The files of one request. Use it with `async with`."""
+
+    def __init__(self, deps: Deps, room: Room) -> None:
+        self._deps = deps
+        self._room = room
+        self.files: list[IncomingFile] = []
+        self.stored: list[StoredFile] = []
+
+    async def open(self, raw_name: str) -> IncomingFile:
+        """Begin a file. Raises StorageFull, QuotaExceeded."""
+        if self._room.is_empty:
+            raise no_room()
+        # When the request is cancelled, the file that the thread opens must still be known.
+        opening = asyncio.ensure_future(asyncio.to_thread(self._deps.store.create))
+        try:
+            pending = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_abort)
+            raise
+        name = clean_file_name(raw_name, "input.vcf.gz")
+        file = IncomingFile(name, pending, self._room, self._deps.settings.max_file_bytes)
+        self.files.append(file)
+        return file
+
+    async def inspect(self) -> list[VcfFacts]:
+        """Check the structure of the files, in worker processes. Raises InvalidInput for all that are refused, Unavailable."""
+        facts = await asyncio.gather(*(self._inspect(file) for file in self.files))
+        refused = [item for item in facts if isinstance(item, Finding)]
+        if refused:
+            raise refuse_file(refused)
+        return [item for item in facts if isinstance(item, VcfFacts)]
+
+    async def _inspect(self, file: IncomingFile) -> VcfFacts | Finding:
+        return await _inspect(self._deps, file.pending.path, file.name)
+
+    async def keep(self) -> list[StoredFile]:
+        """Make the files durable and visible under their keys. Raises StorageFull."""
+        await asyncio.to_thread(self._commit)
+        return self.stored
+
+    def release(self) -> None:
+        """Hand the files over to the transaction that names them; call it last in there.
+
+        Should the commit fail, they are files without a row, which the upkeep removes: better than rows without a file
+        where only the answer to the commit was lost.
+        """
+        self.files, self.stored = [], []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if self.files:
+            await asyncio.shield(asyncio.to_thread(self._discard))
+
+    def _commit(self) -> None:
+        for file in self.files:
+            self.stored.append(file.pending.commit())
+
+    def _discard(self) -> None:
+        for file in self.files:
+            file.pending.abort()
+        for stored in self.stored:
+            self._deps.store.remove(stored.key)
+
+
+async def inspect_stored(deps: Deps, file: File) -> VcfFacts:
+    """Check the structure of a stored file. Raises InvalidInput, Unavailable."""
+    if file.storage_key is None:
+        raise InvalidInput("This file is not stored")
+    found = await _inspect(deps, deps.store.path(file.storage_key), file.name)
+    if isinstance(found, Finding):
+        raise refuse_file([found])
+    return found
+
+
+async def _inspect(deps: Deps, path: Path, name: str) -> VcfFacts | Finding:
+    try:
+        return await deps.inspector.inspect(path, name, deps.settings.inspect_timeout_s)
+    except StructureError as error:
+        return error.finding
+    except InspectionError as error:
+        said = _INSPECTIONS.get(error.reason, "The check of the file did not come to an end")
+        raise Unavailable(said, code="check_failed", action="Send the file again.") from error
+
+
+def _abort(opening: asyncio.Future[PendingFile]) -> None:
+    """Throw away a file whose request was cancelled while it was being opened."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abort()

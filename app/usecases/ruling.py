@@ -1,0 +1,114 @@
+"""Judging a request against what the platform knows: service, credential, panel, options, quotas; the cheap refusals."""
+
+from dataclasses import dataclass
+
+from app.core.errors import InvalidInput, QuotaExceeded
+from app.core.models import Panel, Service
+from app.core.submission import (
+    Asked,
+    judge_build,
+    judge_options,
+    judge_panel,
+    judge_phasing,
+    judge_population,
+    judge_service,
+    refuse,
+)
+from app.db.jobs import JOBS
+from app.db.queries import Executor
+from app.db.services import find_service, list_panels
+from app.usecases.credentials import open_credential
+from app.usecases.deps import Actor, Deps
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What was judged and found good."""
+
+    service: Service
+    panel: Panel
+    account_user_id: int | None
+    build: str
+    phasing: bool
+    phasing_engine: str | None
+    population: str | None
+    options: dict[str, str]
+
+
+async def judge(
+    deps: Deps, actor: Actor, asked: Asked, given: frozenset[str] | None = None
+) -> Ruling | None:
+    """Judge a request; `given` names the fields that are known yet (None: all), and only those are judged.
+
+    Gives None while something needed is not known yet.
+    Raises NotFound, NoCredentials, InvalidInput, QuotaExceeded.
+    """
+
+    def is_known(field: str) -> bool:
+        return given is None or field in given
+
+    if asked.service_id is None:
+        if given is None:
+            raise missing("service_id", "GET /services lists the services.")
+        return None
+    service = judge_service(await find_service(deps.pool, asked.service_id))
+    account_user_id = await _judge_credential(deps, actor, service)
+    panel = await _judge_panel(deps, asked, service, is_whole=given is None)
+    build = judge_build(asked, service) if is_known("build") else asked.build
+    phasing = judge_phasing(asked, service) if is_known("phasing") else (True, None)
+    options = judge_options(asked, service) if is_known("options") else {}
+    if panel is None:
+        return None
+    population = judge_population(asked, panel) if is_known("population") else None
+    await judge_open_jobs(deps, actor, deps.pool)
+    return Ruling(service, panel, account_user_id, build, *phasing, population, options)
+
+
+def missing(field: str, action: str) -> InvalidInput:
+    """Give the refusal of a request that lacks a field."""
+    return refuse(field, "missing_field", f"{field} is missing", action)
+
+
+async def _judge_credential(deps: Deps, actor: Actor, service: Service) -> int | None:
+    """Give whose account the job will use: the user's id, or None for the shared one."""
+    opened = await open_credential(deps, service, actor.id)
+    way_out = "Go to Settings → Service Credentials, store a new one and test it."
+    extra = {"service_id": service.id, "service_name": service.name}
+    if opened.rejected_at is not None:
+        raise InvalidInput(
+            f"{service.name} did not accept your credential when it was last used",
+            code="credential_rejected",
+            action=way_out,
+            extra=extra,
+        )
+    if opened.expires_at is not None and opened.expires_at <= deps.now():
+        raise InvalidInput(
+            f"Your credential for {service.name} has expired",
+            code="credential_expired",
+            action=way_out,
+            extra=extra,
+        )
+    return actor.id if opened.source == "user" else None
+
+
+async def _judge_panel(
+    deps: Deps, asked: Asked, service: Service, *, is_whole: bool
+) -> Panel | None:
+    if asked.reference_panel_id is None:
+        if is_whole:
+            action = f"GET /services/{service.id}/reference-panels lists the panels."
+            raise missing("reference_panel_id", action)
+        return None
+    panels, _ = await list_panels(deps.pool, service.id, inactive_too=False)
+    return judge_panel(asked.reference_panel_id, service, panels)
+
+
+async def judge_open_jobs(deps: Deps, actor: Actor, db: Executor) -> None:
+    """Raise QuotaExceeded when the user has as many open jobs as a user may."""
+    limit = deps.settings.max_open_jobs_per_user
+    if await JOBS.count_open_jobs.value(db, user_id=actor.id) >= limit:
+        raise QuotaExceeded(
+            f"You have {limit} open jobs, as many as you may",
+            code="job_quota",
+            action="Wait until some have ended, or cancel some.",
+        )
