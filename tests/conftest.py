@@ -17,7 +17,7 @@ import redis.asyncio
 from aiohttp import web
 
 from app.db.pool import open_pool
-from app.settings import Settings
+from app.settings import GIB, Settings
 from app.usecases.deps import Deps
 from tests import factories
 from tests.support.api import Api
@@ -29,8 +29,13 @@ from tests.support.servers import Postgres, Valkey
 
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
-    """A short path that other accounts may pass: sockets live below, and root's servers run as nobody."""
-    path = Path(tempfile.mkdtemp(prefix="fip-"))
+    """A short path that other accounts may pass: sockets live below, and root's servers run as nobody.
+
+    In memory where there is room: copying a database is then ten times as fast.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * GIB
+    path = Path(tempfile.mkdtemp(prefix="fip-", dir=memory if roomy else None))
     path.chmod(0o711)
     yield path
     shutil.rmtree(path)

@@ -1,5 +1,6 @@
 """Every endpoint of the platform, in one list: routing, access, metrics and OpenAPI come from it."""
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -45,13 +46,13 @@ def openapi_document() -> bytes:
     return encode(build(ENDPOINTS))
 
 
-def add_routes(app: web.Application) -> None:
+def add_routes(app: web.Application, endpoints: Iterable[Endpoint] = ENDPOINTS) -> None:
     """Put every row into the router, at its path and under `/api`; and what the middlewares need to know of the rows."""
     rows: dict[object, Endpoint] = {}
     app[ROWS] = rows
     app[docs.OPENAPI] = openapi_document()
     app.on_response_prepare.append(add_headers)
-    for endpoint in ENDPOINTS:
+    for endpoint in endpoints:
         handler = bind(endpoint)
         rows[handler] = endpoint
         for path in paths_of(endpoint):

@@ -56,7 +56,7 @@ class TokenSigner:
                 token, self._secret, algorithms=[_ALGORITHM], options={"require": _REQUIRED}
             )
             user_id, version = payload["user_id"], payload["ver"]
-            if type(user_id) is not int or type(version) is not int:
+            if type(user_id) is not int or type(version) is not int or not 0 < user_id < 2**63:
                 raise TokenRejected
             return Claims(user_id, str(payload["username"]), version, str(payload["jti"]))
         except jwt.ExpiredSignatureError:

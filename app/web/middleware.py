@@ -72,6 +72,7 @@ def endpoint_of(request: web.Request) -> Endpoint | None:
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put on what no answer may lack, whoever made it: called by aiohttp when an answer is about to be sent."""
     headers = response.headers
+    headers[hdrs.SERVER] = "fip"  # aiohttp would tell its version
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("X-Request-ID", request.get(REQUEST_ID, "unknown"))

@@ -116,7 +116,9 @@ def translate(error: Exception) -> errors.AppError | None:
     """Give what a client should be told of a fault in what we stand on; None for what nobody foresaw."""
     if isinstance(error, web.RequestPayloadError):
         return errors.BrokenUpload("The body ended early or is not framed as it says")
-    if isinstance(error, DATABASE_AWAY):
+    # A Unix socket that is not there is an error without a file name, unlike a missing file.
+    has_no_socket = isinstance(error, FileNotFoundError) and error.filename is None
+    if isinstance(error, DATABASE_AWAY) or has_no_socket:
         return errors.Unavailable("The database is away for a moment", action="Try again soon.")
     if isinstance(error, TimeoutError):
         return errors.Unavailable("That took too long", action="Try again soon.")

@@ -10,6 +10,8 @@ from app.core.errors import FieldError, InvalidInput, TooLarge, UnsupportedMedia
 
 MAX_JSON_BYTES = 1024 * 1024
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+_SUSPECT = re.compile(rb"\\u0000|\d{19}")
+"""What may be a NUL or a number too large for PostgreSQL: only then the whole value is looked through."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -39,11 +41,13 @@ async def read_json(request: web.Request, kind: Any) -> tuple[bytes, Any]:
             raise TooLarge(f"The JSON body is larger than {MAX_JSON_BYTES} bytes")
     try:
         value = msgspec.json.decode(raw)
-        is_clean = b"\\u0000" not in raw or _is_clean(value)
+        fits = not _SUSPECT.search(raw) or _is_storable(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput("The body is not valid JSON", code="invalid_json") from None
-    if not is_clean:
-        raise InvalidInput("The body holds a NUL character", code="invalid_json")
+    if not fits:
+        raise InvalidInput(
+            "The body holds a NUL character or a number beyond 64 bits", code="invalid_json"
+        )
     return bytes(raw), _convert(value, kind, strict=True)
 
 
@@ -63,13 +67,15 @@ def is_text(value: str) -> bool:
     return "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
-def _is_clean(value: Any) -> bool:
+def _is_storable(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" not in value
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
     if isinstance(value, dict):
-        return all(_is_clean(name) and _is_clean(item) for name, item in value.items())
+        return all(_is_storable(name) and _is_storable(item) for name, item in value.items())
     if isinstance(value, list):
-        return all(_is_clean(item) for item in value)
+        return all(_is_storable(item) for item in value)
     return True
 
 

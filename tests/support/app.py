@@ -1,16 +1,20 @@
 """The platform's web application on a port of its own, as `serve` runs it, without the engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import cast
 
 from aiohttp import web
 
+from app.keys import DEPS
 from app.lifespan import Platform, Servers
 from app.main import create_app
+from app.routes.table import add_routes
 from app.tasks.worker import Enqueuer
 from app.usecases.deps import Deps
 from app.usecases.events import EventHub
+from app.web.endpoint import Endpoint
+from app.web.middleware import middlewares
 
 
 class Redis:
@@ -24,9 +28,7 @@ class Redis:
 
 
 @asynccontextmanager
-async def serve(
-    deps: Deps, redis: Redis | None = None
-) -> AsyncIterator[tuple[web.Application, str]]:
+async def serve(deps: Deps, redis: Redis | None = None) -> AsyncIterator[tuple[web.Application, str]]:
     """Run the application; give it and the address that it listens on."""
     platform = Platform(
         deps=deps,
@@ -35,12 +37,31 @@ async def serve(
         events=EventHub(deps.pool),
     )
     app = create_app(platform)
+    async with listen(app) as base:
+        yield app, base
+
+
+@asynccontextmanager
+async def serve_rows(
+    deps: Deps, endpoints: Iterable[Endpoint]
+) -> AsyncIterator[tuple[web.Application, str]]:
+    """Run an application that has all the middlewares and nothing but these rows."""
+    app = web.Application(middlewares=middlewares(deps))
+    app[DEPS] = deps
+    add_routes(app, endpoints)
+    async with listen(app) as base:
+        yield app, base
+
+
+@asynccontextmanager
+async def listen(app: web.Application) -> AsyncIterator[str]:
+    """Run an application; give the address that it listens on."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        yield app, f"http://{host}:{port}"
+        yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()

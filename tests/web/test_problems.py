@@ -4,14 +4,17 @@ import asyncio
 import io
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from app.usecases.deps import Deps
 from tests.support.api import Answer, Api
 from tests.support.app import serve_rows
+from tests.support.people import Person
 from tests.web.conftest import ROWS, SECRET
 
 
@@ -197,15 +200,29 @@ async def test_client_when_it_goes_away_then_nothing_is_logged_as_an_error(
     assert "status=499" in logged
 
 
-async def test_database_when_it_is_away_then_503_says_try_again(deps: Deps, site: Api) -> None:
-    await deps.pool.close()
-    answer = await site.get("/open", headers={"Authorization": f"Bearer {token(deps)}"})
+@pytest.mark.parametrize("kind", ["no socket", "nobody listens", "cut"])
+async def test_database_when_it_is_away_then_503_says_try_again(
+    deps: Deps, alice: Person, kind: str, tmp_path: Path
+) -> None:
+    broken = deps
+    if kind == "cut":
+        await deps.pool.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    else:
+        place = "127.0.0.1:1" if kind == "nobody listens" else f"/x?host={tmp_path}"
+        pool = await asyncpg.create_pool(f"postgresql://{place}", min_size=0, ssl=False, user="x")
+        broken = replace(deps, pool=pool)
+    async with serve_rows(broken, ROWS) as (_, base), aiohttp.ClientSession() as session:
+        answers = [await Api(session, base).get("/mine", as_=alice) for _ in range(8)]
 
-    assert answer.status in (500, 503)
-
-
-def token(deps: Deps) -> str:
-    return deps.tokens.issue(1, "alice", 0, deps.now())
+    if kind == "cut":
+        assert {answer.status for answer in answers} <= {200, 503}
+        assert answers[-1].status == 200, "a cut connection is replaced"
+    else:
+        body = problem(answers[0], 503, "unavailable")
+        assert "Try again" in body["action"]
 
 
 async def test_limits_when_settings_say_so_then_they_hold(deps: Deps) -> None:
