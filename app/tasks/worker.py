@@ -5,6 +5,7 @@ arq keeps for its longest time limit plus 10 s) can hold a step back for longer 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -160,7 +161,24 @@ async def _run_once(deps: Deps, url: str, *, alone: bool) -> None:
     try:
         await worker.async_run()
     finally:
-        worker.allow_pick_jobs = False
-        if worker.tasks:
-            await asyncio.wait(worker.tasks.values(), timeout=deps.settings.shutdown_grace_s)
-        await worker.close()
+        await _end(worker, pool, deps.settings.shutdown_grace_s)
+
+
+async def _end(worker: Worker, pool: ArqRedis, grace_s: float) -> None:
+    """Let steps finish for a while, then cancel them: their leases are given back or run out.
+
+    Done here and not by `Worker.close`, which takes Redis's absence, or a warning of its driver, for a reason to raise, and so
+    would turn the cancellation that brought us here into an ordinary failure.
+    """
+    worker.allow_pick_jobs = False
+    tasks = [*worker.tasks.values()]
+    if worker.main_task is not None:
+        worker.main_task.cancel()
+        await asyncio.gather(worker.main_task, return_exceptions=True)
+    if tasks:
+        await asyncio.wait(tasks, timeout=grace_s)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    with contextlib.suppress(RedisError, OSError, TimeoutError):
+        await pool.aclose(close_connection_pool=True)
