@@ -134,6 +134,8 @@ class Stored:
     count: int = 10
     redirect_to: str | None = None
     status: int = 200
+    row: dict[str, Any] = field(default_factory=dict)
+    """The row of the job that shows it."""
 
 
 @dataclass
@@ -309,15 +311,10 @@ class FakeCloudgene(RecordingServer):
                 "files": [],
             }
             params.append(found)
-        found["files"].append(
-            {
-                "name": name,
-                "path": f"{job_id}/{name}",
-                "hash": secret,
-                "size": "1 MB",
-                "count": self.stored[secret].count,
-            }
-        )
+        row = self.stored[secret].row
+        row |= {"name": name, "path": f"{job_id}/{name}", "hash": secret, "size": "1 MB"}
+        row["count"] = self.stored[secret].count
+        found["files"].append(row)
         return secret
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
@@ -444,6 +441,7 @@ class FakeCloudgene(RecordingServer):
             raise own_error(400, "number of max downloads exceeded.")
         if stored.count > 0:
             stored.count -= 1
+            stored.row["count"] = stored.count
         if stored.redirect_to is not None:
             return web.Response(status=301, headers={"Location": stored.redirect_to})
         if stored.status != 200:
