@@ -56,26 +56,3 @@ returning id, user_id, service_id, label, credential_type, secret, secret_key_id
 -- Forget a credential of a user's.
 delete from user_service_credentials where id = :credential_id and user_id = :user_id
 returning service_id
-
--- name: list_sealed_credentials
--- Credentials sealed under another key than this one, some at a time.
-select id, user_id, service_id, origin, secret, secret_key_id
-from user_service_credentials where secret_key_id <> :key_id and id > :after
-order by id
-limit :limit
-
--- name: reseal_credential
--- Write the same secret sealed under another key, unless it was replaced meanwhile.
-update user_service_credentials set secret = :new_secret, secret_key_id = :key_id
-where id = :credential_id and secret = :secret
-
--- name: list_sealed_services
--- Services whose shared secret is sealed under another key than this one.
-select id, base_url, shared_secret, shared_secret_key_id
-from services where shared_secret is not null and shared_secret_key_id <> :key_id
-order by id
-
--- name: reseal_service
--- Write the same shared secret sealed under another key, unless it was replaced meanwhile.
-update services set shared_secret = :new_secret, shared_secret_key_id = :key_id
-where id = :service_id and shared_secret = :secret

@@ -90,15 +90,6 @@ def secret_keys(config: object, path: str = "api_config") -> tuple[str, ...]:
     return tuple(found)
 
 
-def public_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Give a configuration without anything whose name says that it is a secret, however it came there."""
-    return {
-        name: public_config(value) if isinstance(value, dict) else value
-        for name, value in config.items()
-        if not _SECRET_KEY.search(name)
-    }
-
-
 def _claims(token: str) -> dict[str, Any]:
     if not _JWT.fullmatch(token):
         return {}

@@ -25,28 +25,6 @@ class SealedCredential:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class SealedSecret:
-    """A sealed secret and what it is bound to."""
-
-    id: int
-    user_id: int
-    service_id: int
-    origin: str
-    secret: bytes = field(repr=False)
-    secret_key_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SealedShared:
-    """A service's sealed shared secret."""
-
-    id: int
-    base_url: str
-    shared_secret: bytes = field(repr=False)
-    shared_secret_key_id: str
-
-
 def _credential(row: asyncpg.Record | None) -> StoredCredential | None:
     return build(StoredCredential, row) if row is not None else None
 
@@ -132,31 +110,3 @@ async def delete_credential(db: Executor, user_id: int, credential_id: int) -> i
         db, user_id=user_id, credential_id=credential_id
     )
     return service_id
-
-
-async def list_sealed(db: Executor, *, key_id: str, after: int, limit: int) -> list[SealedSecret]:
-    """Give credentials that are sealed under another key, by id from `after` on."""
-    rows = await _sql.list_sealed_credentials.rows(db, key_id=key_id, after=after, limit=limit)
-    return [build(SealedSecret, row) for row in rows]
-
-
-async def reseal(db: Executor, old: SealedSecret, secret: bytes, key_id: str) -> bool:
-    """Write the same secret sealed anew; False when it was replaced meanwhile."""
-    touched = await _sql.reseal_credential.run(
-        db, credential_id=old.id, secret=old.secret, new_secret=secret, key_id=key_id
-    )
-    return touched == 1
-
-
-async def list_sealed_shared(db: Executor, key_id: str) -> list[SealedShared]:
-    """Give the services whose shared secret is sealed under another key."""
-    rows = await _sql.list_sealed_services.rows(db, key_id=key_id)
-    return [build(SealedShared, row) for row in rows]
-
-
-async def reseal_shared(db: Executor, old: SealedShared, secret: bytes, key_id: str) -> bool:
-    """Write the same shared secret sealed anew; False when it was replaced meanwhile."""
-    touched = await _sql.reseal_service.run(
-        db, service_id=old.id, secret=old.shared_secret, new_secret=secret, key_id=key_id
-    )
-    return touched == 1

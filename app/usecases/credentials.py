@@ -9,10 +9,10 @@ from datetime import datetime
 
 import msgspec
 
-from app.adapters.base import Adapter, AdapterError, Credential
+from app.adapters.base import Adapter, Credential
 from app.core.addresses import origin_of
 from app.core.credentials import token_expiry
-from app.core.errors import AppError, Conflict, NoCredentials, Unavailable
+from app.core.errors import Conflict, NoCredentials
 from app.core.models import Service, StoredCredential
 from app.core.policy import may_use_shared
 from app.db import accounts as accounts_db
@@ -158,12 +158,3 @@ def open_adapter(deps: Deps, service: Service, credential: Credential | None) ->
             code="service_misconfigured",
             action="Tell the administrator.",
         ) from None
-
-
-def remote_trouble(service: Service, error: AdapterError) -> AppError:
-    """Give what to tell a person when a service could not be asked."""
-    return Unavailable(
-        f"{service.name} could not be asked: {error.reason}",
-        code="service_unavailable",
-        action="Try again later.",
-    )

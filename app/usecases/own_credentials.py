@@ -20,13 +20,13 @@ from app.usecases.credentials import (
     open_adapter,
     open_own,
     own_context,
-    remote_trouble,
     seal_secret,
     unseal,
 )
 from app.usecases.deps import Actor, Deps
 from app.usecases.engine.wakeup import credential_replaced
 from app.usecases.idempotency import Once
+from app.usecases.remote_errors import as_app_error
 
 MAX_LABEL_CHARS = 100
 
@@ -198,7 +198,7 @@ async def _ask(deps: Deps, service: Service, credential: Credential | None) -> C
     except CredentialRejected as error:
         return CredentialReport(valid=False, message=error.reason)
     except AdapterError as error:
-        raise remote_trouble(service, error) from error
+        raise as_app_error(service.name, error) from error
 
 
 def _judge(service: Service, given: GivenCredential) -> Secret:
