@@ -78,6 +78,7 @@ def test_inspect_when_file_is_good_then_gives_its_facts(tmp_path: Path) -> None:
         ("GT", ["0|.", "1|1"], True, True),
         ("GT:DS", ["0|1:0.9", "1|1:2.0"], True, False),
         ("GT:DS", ["0|0:0.1", "1|.:2.0"], True, True),
+        ("GT:DS", [".:0.1", "1:2.0"], True, True),
         ("GT:DS", ["0|0:0.1", "./.:."], False, True),
         ("GT:PS", ["0|0:.", "1|1"], True, False),
     ],
@@ -146,7 +147,7 @@ WHOLE_FILE_CASES = {
     "zeros inside": (GOOD[: -len(EOF_BLOCK)] + bytes(64) + EOF_BLOCK, Code.CORRUPT),
     "cut block inside": (GOOD[:-40] + EOF_BLOCK, Code.CORRUPT),
     "checksum": (GOOD[:-36] + b"\0\0\0\0" + GOOD[-32:], Code.CORRUPT),
-    "length": (GOOD[:-32] + b"\0\0\0\1" + GOOD[-28:], Code.CORRUPT),
+    "length": (GOOD[:-32] + bytes([GOOD[-32] + 1]) + GOOD[-31:], Code.CORRUPT),
 }
 
 
@@ -252,6 +253,14 @@ def test_inspect_when_line_far_inside_is_broken_then_names_its_line(tmp_path: Pa
     lines = [record(position) for position in range(1, 20_001)]
     lines[15_000] = record(15_001, genotypes=["0|1"])
     assert "line 15003:" in refusal(tmp_path, bgzf(vcf(*lines))).finding.message
+
+
+def test_inspect_when_genotypes_go_wrong_far_inside_then_notices_if_they_stay_wrong(
+    tmp_path: Path,
+) -> None:
+    good = [record(position) for position in range(1, 301)]
+    bad = [record(position, genotypes=["A|G", "A|A"]) for position in range(301, 1_001)]
+    assert refusal(tmp_path, bgzf(vcf(*good, *bad))).finding.code == Code.BAD_GENOTYPE
 
 
 SMALL = InspectLimits(max_samples=3, max_header_bytes=5_000, max_line_bytes=2_000)
