@@ -171,6 +171,7 @@ async def open_platform(
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
         )
         events = EventHub(pool)
+        await _background(stack, events.run(), "events")
         if servers.ours:
             await ENGINE.free_leases.run(pool)
         if work:

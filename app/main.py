@@ -16,4 +16,10 @@ def create_app(platform: Platform) -> web.Application:
     app[EVENTS] = platform.events
     app[REDIS_PING] = platform.enqueuer.ping
     add_routes(app)
+    app.on_shutdown.append(_end_streams)
     return app
+
+
+async def _end_streams(app: web.Application) -> None:
+    """Event streams have no end of their own; the server's stop would wait for them."""
+    app[EVENTS].end_streams()

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import ipaddress
 import os
-import socket
 import sys
 import tempfile
 import zipfile
@@ -26,10 +25,11 @@ from app.db import accounts
 from app.genotypes.accuracy import MafBin, r2_by_maf
 from app.genotypes.testdata import make_masked, write_test_files
 from app.lifespan import Platform, open_platform
+from app.logs import configure_logging
 from app.sandbox.config import SandboxConfig, SandboxUser
 from app.sandbox.reference import find_example
+from app.sandbox.server import DEMO_ACCOUNT_FILE, write_demo_account
 from app.sandbox.server import create_app as create_sandbox
-from app.sandbox.server import write_demo_account
 from app.settings import Settings, SettingsError
 
 USERNAME, PASSWORD = (
@@ -68,6 +68,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 async def run(args: argparse.Namespace, settings: Settings) -> int:
     """Start the platform and the sandbox, make test_user, run one job on real genotypes, and keep serving."""
     settings = _demo_settings(settings)
+    configure_logging(settings.log_format, settings.log_level)
     stop = stop_event()
     async with open_sandbox(settings) as account, open_platform(settings) as platform:
         runner = await start_web(platform)
@@ -111,12 +112,11 @@ async def open_sandbox(settings: Settings) -> AsyncIterator[dict[str, str]]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            await web.SockSite(runner, listener).start()
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            await asyncio.to_thread(write_demo_account, config, url)
-            account = msgspec.json.decode((config.data_dir / "demo-account.json").read_bytes())
-            yield {"url": url, "token": account["token"]}
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await asyncio.to_thread(write_demo_account, config, url)
+        account = msgspec.json.decode((config.data_dir / DEMO_ACCOUNT_FILE).read_bytes())
+        yield {"url": url, "token": account["token"]}
     finally:
         await runner.cleanup()
 
@@ -257,7 +257,7 @@ def _print_accuracy(bins: list[MafBin]) -> None:
     for item in bins:
         if item.n_sites:
             estimated = "-" if item.mean_estimated_r2 is None else f"{item.mean_estimated_r2:.2f}"
-            span = f"{item.low:.1%} to {item.high:.0%}"
+            span = f"{item.low:.1%} to {item.high:.1%}"
             print(
                 f"    {span:>14}  {item.n_sites:>7}  {item.mean_r2 or 0.0:>8.2f}  {estimated:>12}"
             )

@@ -46,7 +46,9 @@ class Journey:
         self.steps.append((title, took))
         print(f"  ✓ {title}  ({took:.2f} s)", flush=True)
 
-    async def call(self, method: str, path: str, *, expect: int = 200, **options: Any) -> Any:
+    async def call(
+        self, method: str, path: str, *, expect: int | tuple[int, ...] = 200, **options: Any
+    ) -> Any:
         """Call the API. Raises JourneyError with the problem's own words."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= options.pop("headers", {})
@@ -54,7 +56,7 @@ class Journey:
             method, self.base + path, headers=headers, **options
         ) as response:
             body = await response.read()
-            if response.status == expect:
+            if response.status in (expect if isinstance(expect, tuple) else (expect,)):
                 return msgspec.json.decode(body) if body else None
         try:
             problem = msgspec.json.decode(body)
@@ -90,10 +92,12 @@ class Journey:
     async def store_credential(self, service_id: int, api_token: str) -> None:
         """Store a token and let the service say that it is good."""
         body = {"service_id": service_id, "api_token": api_token, "label": "demo"}
-        answer = await self.call("POST", "/users/me/service-credentials", expect=201, json=body)
+        answer = await self.call(
+            "POST", "/users/me/service-credentials", expect=(200, 201), json=body
+        )
         verified = await self.call("POST", f"/users/me/service-credentials/{answer['id']}/verify")
-        if not verified["is_verified"]:
-            raise JourneyError("the service does not accept the token")
+        if not verified["is_valid"]:
+            raise JourneyError(f"the service does not accept the token: {verified['message']}")
 
     async def submit(self, path: Path, fields: dict[str, str]) -> dict[str, Any]:
         """Send the file from disk with its form."""
