@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,6 +11,7 @@ from app.core.credentials import secret_keys
 from app.core.errors import FieldError, InvalidInput
 from app.core.models import Service
 from app.core.names import one_line
+from app.core.policy import check_shared_with
 
 BUILDS = ("hg19", "hg38")
 MAX_LINE_CHARS = 200
@@ -18,10 +19,14 @@ MAX_TEXT_CHARS = 4000
 MAX_URL_CHARS = 500
 MAX_SLUG_CHARS = 63
 MAX_POPULATIONS = 200
+MAX_CONFIG_CHARS = 16_384
+MAX_CONFIG_DEPTH = 8
+_DAY_S = 86_400.0
+_PORTS = {"http": 80, "https": 443}
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.?|[0-9A-Fa-f:.]{2,45}")
-_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/*")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?|[0-9A-Fa-f:.]{2,45}")
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/*")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _KEY = re.compile(r"[!-~]{1,200}")
 # A JSON Web Token, a token of H3Africa, an HTTP credential, or a login inside an address.
@@ -107,8 +112,9 @@ def clean_base_url(value: str) -> str:
     if not _HOST.fullmatch(parts.hostname) or not _PATH.fullmatch(parts.path) or climbs:
         raise refuse("base_url", "is not the address of a server")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.rstrip(".")
-    shown_port = "" if port is None else f":{port}"
-    return f"{parts.scheme.lower()}://{host.lower()}{shown_port}{parts.path.rstrip('/')}"
+    scheme = parts.scheme.lower()
+    shown_port = "" if port in (None, _PORTS[scheme]) else f":{port}"
+    return f"{scheme}://{host}{shown_port}{parts.path.rstrip('/')}"
 
 
 def _split(text: str) -> tuple[SplitResult | None, int | None]:
@@ -120,6 +126,33 @@ def _split(text: str) -> tuple[SplitResult | None, int | None]:
     except ValueError:
         return None, None
     return (None, None) if port == 0 else (parts, port)
+
+
+_CLEAN: Mapping[str, Callable[[Any], Any]] = {
+    "name": clean_name,
+    "description": lambda value: clean_text(value, "description"),
+    "base_url": clean_base_url,
+    "location": lambda value: clean_line(value, "location"),
+    "country": clean_country,
+    "supported_builds": lambda value: clean_builds(value, "supported_builds"),
+    "shared_with": check_shared_with,
+    "poll_interval_s": lambda value: _within("poll_interval_s", value, _DAY_S),
+    "wait_limit_s": lambda value: _within("wait_limit_s", value, 366 * _DAY_S),
+    "max_remote_jobs": lambda value: (
+        None if value is None else _within("max_remote_jobs", value, 100_000)
+    ),
+}
+
+
+def clean_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an administrator's settings of a service as they are stored. Raises InvalidInput."""
+    return {name: _CLEAN[name](value) if name in _CLEAN else value for name, value in given.items()}
+
+
+def _within(field: str, value: float, most: float) -> float:
+    if not 0 < value <= most:
+        raise refuse(field, f"must be above 0 and at most {most:g}")
+    return value
 
 
 def check_insecure(base_url: str, *, allow_insecure: bool) -> None:
@@ -139,6 +172,8 @@ def merge_config(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str,
     What is only shown, such as `has_api_token`, is passed over, so that an answer can be sent back.
     """
     given = {name: value for name, value in change.items() if name not in _SHOWN_ONLY}
+    if _is_deep(given, MAX_CONFIG_DEPTH) or len(str(given)) > MAX_CONFIG_CHARS:
+        raise refuse("api_config", "is larger or more nested than any service needs")
     if "allow_insecure" in given:
         raise refuse("api_config.allow_insecure", "stands beside api_config, not inside it")
     places = [*secret_keys(given), *_secret_values(given)]
@@ -161,6 +196,13 @@ def visible_config(config: Mapping[str, Any], *, has_token: bool) -> dict[str, A
         if not secret_keys({name: value}) and not _secret_values({name: value})
     }
     return {**shown, "has_api_token": has_token}
+
+
+def _is_deep(value: object, left: int) -> bool:
+    if not isinstance(value, Mapping | list):
+        return False
+    items = value.values() if isinstance(value, Mapping) else value
+    return left == 0 or any(_is_deep(item, left - 1) for item in items)
 
 
 def _secret_values(config: object, path: str = "api_config") -> tuple[str, ...]:

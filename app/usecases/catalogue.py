@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import asyncpg
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -13,13 +12,13 @@ from app.core.addresses import origin_of
 from app.core.credentials import clean_token
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.models import Service
-from app.core.policy import check_shared_with
 from app.db import services as db
 from app.db.queries import Connection
 from app.db.services import HealthCheck
 from app.usecases import audit
 from app.usecases.credentials import Secret, seal_secret, shared_context
 from app.usecases.deps import Actor, Deps
+from app.usecases.engine.upkeep import check_service
 from app.usecases.engine.wakeup import credential_replaced, service_recovered
 from app.usecases.idempotency import Once
 from app.usecases.panels import add_preset_panels
@@ -137,7 +136,11 @@ async def add_service(
     async with deps.pool.acquire() as connection, connection.transaction():
         service = await db.insert_service(connection, slug=slug, api_type=api_type, values=values)
         if service is None:
-            raise Conflict("There is a service with this slug already", code="slug_taken")
+            raise Conflict(
+                "There is a service with this slug already",
+                code="slug_taken",
+                action="Choose another slug, or change that service.",
+            )
         if isinstance(token, str):
             service = await _share(deps, connection, service, token)
         if preset is not None:
@@ -157,6 +160,8 @@ async def change_service(
         old = await _lock(connection, service_id)
         _refuse_renaming(old, change)
         given, token = _judge(change, old.api_config)
+        if not given and token is UNSET:
+            return Written(old, rules.warnings_for_admins(old))
         service = replace(old, **given)
         _check(deps, service.api_type, {name: getattr(service, name) for name in db.SETTABLE})
         service = await db.update_service(connection, service) or service
@@ -181,19 +186,15 @@ async def change_service(
 
 async def delete_service(deps: Deps, actor: Actor | None, service_id: int) -> None:
     """Remove a service with its panels and everybody's credentials for it. Raises NotFound, Conflict while jobs refer to it."""
-    in_use = Conflict(
-        "Jobs refer to this service",
-        code="service_in_use",
-        action="Switch it off instead: PATCH it with «is_active» false. Nobody can submit to it then.",
-    )
-    try:
-        async with deps.pool.acquire() as connection, connection.transaction():
-            service = await _lock(connection, service_id)
-            if not await db.delete_service(connection, service_id):
-                raise in_use
-            await _record(connection, actor, "service.deleted", service, {}, UNSET)
-    except asyncpg.IntegrityConstraintViolationError:  # a job came in between
-        raise in_use from None
+    async with deps.pool.acquire() as connection, connection.transaction():
+        service = await _lock(connection, service_id)
+        if not await db.delete_service(connection, service_id):
+            raise Conflict(
+                "Jobs refer to this service",
+                code="service_in_use",
+                action="Switch it off instead: PATCH it with «is_active» false. Nobody can submit to it then.",
+            )
+        await _record(connection, actor, "service.deleted", service, {}, UNSET)
 
 
 async def list_health(deps: Deps, service_id: int, limit: int) -> tuple[Service, list[HealthCheck]]:
@@ -204,8 +205,6 @@ async def list_health(deps: Deps, service_id: int, limit: int) -> tuple[Service,
 
 async def check_health(deps: Deps, service: Service) -> Service:
     """Look at a service now, and keep what was seen; give the service as it then stands."""
-    from app.usecases.engine.upkeep import check_service  # noqa: PLC0415 - the engine is loaded where it runs
-
     await db.note_health_check(deps.pool, service.id, deps.now())
     await check_service(deps, service)
     return await get_service(deps, service.id)
@@ -256,37 +255,14 @@ def _refuse_renaming(old: Service, change: ServiceChange) -> None:
             raise rules.refuse(field, "cannot be changed: add another service")
 
 
-_CLEAN: dict[str, Any] = {
-    "name": rules.clean_name,
-    "description": lambda value: rules.clean_text(value, "description"),
-    "base_url": rules.clean_base_url,
-    "location": lambda value: rules.clean_line(value, "location"),
-    "country": rules.clean_country,
-    "supported_builds": lambda value: rules.clean_builds(value, "supported_builds"),
-    "shared_with": check_shared_with,
-    "poll_interval_s": lambda value: _within("poll_interval_s", value, 86_400.0),
-    "wait_limit_s": lambda value: _within("wait_limit_s", value, 366 * 86_400.0),
-    "max_remote_jobs": lambda value: (
-        None if value is None else int(_within("max_remote_jobs", value, 100_000))
-    ),
-}
-
-
-def _within(field: str, value: float, most: float) -> float:
-    if not 0 < value <= most:
-        raise rules.refuse(field, f"must be above 0 and at most {most:g}")
-    return value
-
-
 def _judge(
     change: ServiceChange, old_config: dict[str, Any]
 ) -> tuple[dict[str, Any], str | UnsetType | None]:
     """Give the settable fields that were given, cleaned, and the shared token (None: to be removed). Raises InvalidInput."""
-    given: dict[str, Any] = {}
-    for field in db.SETTABLE:
-        value = getattr(change, field)
-        if value is not UNSET and field != "api_config":
-            given[field] = _CLEAN[field](value) if field in _CLEAN else value
+    given = {name: getattr(change, name) for name in db.SETTABLE}
+    given = rules.clean_settings(
+        {name: value for name, value in given.items() if value is not UNSET}
+    )
     token: str | UnsetType | None = UNSET
     if not isinstance(change.api_config, UnsetType):
         config = dict(change.api_config)

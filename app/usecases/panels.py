@@ -173,7 +173,7 @@ async def _credential(deps: Deps, service: Service, actor: Actor | None) -> Cred
             return msgspec.json.decode(text, type=Secret).as_credential()
     raise NoCredentials(
         f"{service.name} asks for a credential and no shared one may be used",
-        action="Give one for this call alone, or sign in and use your own.",
+        action="Give a token for this call alone (--api-token-file), or sign in and use your own.",
     )
 
 
@@ -184,7 +184,8 @@ async def _keep(
     service: Service,
     description: ServiceDescription,
 ) -> Synced:
-    await _lock_service(connection, service.id)
+    if (await _lock_service(connection, service.id)).base_url != service.base_url:
+        raise Conflict("The service was moved while it was being read", action="Send it again.")
     now = deps.now()
     await db.set_live_form(connection, service.id, msgspec.to_builtins(description), now)
     before, _ = await db.list_panels(connection, service.id, inactive_too=True)

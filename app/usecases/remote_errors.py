@@ -29,7 +29,7 @@ def as_app_error(service_name: str, error: AdapterError) -> AppError:
             return InvalidInput(
                 f"{service_name} must not be reached from here: {reason}",
                 code="untrusted_address",
-                action="Correct the base URL, or let the operator list the network in FIP_ALLOWED_NETWORKS.",
+                action="An administrator has to correct the service's base URL, or to allow its network.",
             )
         case Rejected():
             return InvalidInput(f"{service_name} refused this: {reason}", code="service_refused")
