@@ -249,7 +249,11 @@ def _move(
     deps: Deps, stored: StoredCredential, service: Service, confirmed: str
 ) -> StoredCredential:
     origin = origin_of(service.base_url)
-    if origin_of(confirmed) != origin:
+    try:
+        is_present = origin_of(confirmed) == origin
+    except ValueError:
+        is_present = False
+    if not is_present:
         raise Conflict(
             "That is not where the service is now", code="origin_changed", extra={"origin": origin}
         )
