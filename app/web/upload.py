@@ -22,7 +22,7 @@ HEAD_BYTES = 64 * 1024
 """As much of a file is judged before more of it is taken."""
 _BATCH_BYTES = 1024 * 1024
 _BATCH_PIECES = 512
-_MAX_PLAIN_BYTES = 1024 * 1024
+_MAX_PLAIN_BYTES = 256 * 1024
 _MAX_EPILOGUE_BYTES = 64 * 1024
 
 
