@@ -1,4 +1,4 @@
-"""The sandbox imputation server: a small server that speaks Cloudgene 3, for trying things and for tests.
+r"""The sandbox imputation server: a small server that speaks Cloudgene 3, for trying things and for tests.
 
 What it is
     Its own aiohttp application, of no kin with the platform (it imports none of it; only the
@@ -15,6 +15,17 @@ How it is cut
     ``cloudgene``  the dialect over the two; a second dialect goes beside it, on the same port
     ``control``    the side door ``/sandbox/...``: fault switches, counts, forced states
     ``server``     puts them together
+
+Trying it by hand
+    ``python -m app sandbox`` prints its address; ``demo-account.json`` in its data folder holds an account
+    and a token. Then, as with any such server::
+
+        curl -H "X-Auth-Token: $TOKEN" $URL/api/v2/server
+        curl -H "X-Auth-Token: $TOKEN" -F refpanel=h3africa-sandbox -F population=afr -F password=fi-1234 \
+             -F files=@chr20.vcf.gz $URL/api/v2/jobs/submit/imputationserver2
+        curl -X PUT -H "Content-Type: application/json" -d '{"maintenance": true}' $URL/sandbox/faults
+
+    All switches are described in ``app.sandbox.faults``.
 
 What differs from a real server
     - Three panels are offered; all hold the same 300 European haplotypes of the 1000 Genomes Project.

@@ -13,7 +13,8 @@ from pathlib import Path
 
 _FOLDER = Path("usr/share/doc/shapeit4/examples/test")
 _PACKAGE = "shapeit4-example"
-_TIMEOUT_S = 180
+_TIMEOUT_S = 60
+_INSTALLED = Path("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def find_example(data_dir: Path, *, fetch: bool = True) -> ExampleData | None:
     there is no way. Blocking, minutes at worst.
     """
     kept = data_dir / _PACKAGE
-    for root in (Path("/"), kept):
+    for root in (_INSTALLED, kept):
         found = _look(root)
         if found is not None:
             return found

@@ -15,7 +15,7 @@ from app.sandbox.faults import FaultBox
 from app.sandbox.jobs import retention
 from app.sandbox.jobs.book import JobBook
 from app.sandbox.jobs.model import ENDED, OPEN, Job, ResultFile, State
-from app.sandbox.jobs.runner import describe, run_engine, write_log
+from app.sandbox.jobs.runner import StepReporter, describe, run_engine, write_log
 from app.sandbox.jobs.store import JobStore, now_ms
 from app.sandbox.panels import find_panel
 
@@ -209,7 +209,7 @@ class Jobs:
             job.open_steps()
             write_log(job, describe(job))
             await self.book.save(job)
-            outcome = await self._engine(job, run.cancel)
+            outcome = await self._engine(job, StepReporter(job), run.cancel)
             await run.linger(begun + faults.run_s - time.monotonic())
             if job.state == State.RUNNING and outcome == State.SUCCESS:
                 job.state = State.EXPORTING
@@ -223,12 +223,13 @@ class Jobs:
             del self._running[job.id]
             self._pump()
 
-    async def _engine(self, job: Job, cancel: Cancellation) -> State:
+    async def _engine(self, job: Job, reporter: StepReporter, cancel: Cancellation) -> State:
         await asyncio.to_thread(self.book.store.prepare_run, job.id)
         outcome = await asyncio.get_running_loop().run_in_executor(
             self._pool,
             run_engine,
             job,
+            reporter,
             self.book.folders(job),
             self._config,
             self._box.faults,

@@ -18,9 +18,10 @@ def notify(job: Job, config: SandboxConfig) -> None:
 
 
 async def retire(book: JobBook, job: Job) -> None:
-    """The files go, and the password with them; the rows stay."""
+    """The files go, and the log and the password with them; rows and steps stay."""
     job.state = State.RETIRED
     job.inputs.pop("password", None)
+    job.log = []
     await asyncio.to_thread(book.store.remove_files, job.id)
 
 

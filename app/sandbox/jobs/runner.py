@@ -25,10 +25,14 @@ _BAR = '<b>{label} ({done}/{total})</b><br><div class="progress" style="width: {
 
 
 class StepReporter:
-    """Puts what the engine says into the job's steps; steps are changed from the engine's thread."""
+    """Puts what the engine says into the job's steps; steps are changed from the engine's thread.
+
+    It keeps to the steps and the log of its own run: a job that died and was restarted has others.
+    """
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        self._steps = job.steps
+        self._log = job.log
         self._lock = threading.Lock()
 
     def say(self, group: Group, text: str, level: Level = Level.OK) -> None:
@@ -48,15 +52,19 @@ class StepReporter:
             messages.append(Message(text=text, level=level, label=label))
 
     def log(self, text: str) -> None:
-        write_log(self._job, text)
+        self._log.append(_stamped(text))
 
     def _messages(self, group: Group) -> list[Message]:
-        return next(step.messages for step in self._job.steps if step.name == group.value)
+        return next(step.messages for step in self._steps if step.name == group.value)
 
 
 def write_log(job: Job, text: str) -> None:
     """Add to the job's log, each entry with the server's time."""
-    job.log.append(f"{time.strftime('%y/%m/%d %H:%M:%S')} {text}")
+    job.log.append(_stamped(text))
+
+
+def _stamped(text: str) -> str:
+    return f"{time.strftime('%y/%m/%d %H:%M:%S')} {text}"
 
 
 def describe(job: Job) -> str:
@@ -90,6 +98,7 @@ def make_options(job: Job, config: SandboxConfig) -> Options:
 
 def run_engine(
     job: Job,
+    reporter: StepReporter,
     folders: Folders,
     config: SandboxConfig,
     faults: Faults,
@@ -97,7 +106,6 @@ def run_engine(
     cancel: Cancellation,
 ) -> State:
     """Run the engine to its end and tell how it ended. Blocking; leaves the results in the output folder."""
-    reporter = StepReporter(job)
     work = Work(
         inputs=tuple(_visible_inputs(folders.input)),
         output=folders.output,
