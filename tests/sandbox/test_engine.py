@@ -49,9 +49,6 @@ class Notes:
     def progress(self, group: Group, label: str, done: int, total: int) -> None:
         self.bars.append((label, done, total))
 
-    def log(self, text: str) -> None:
-        pass
-
 
 def check(paths: list[Path], options: Options = OPTIONS) -> None:
     check_together([inspect(p, quick=False) for p in paths], options)

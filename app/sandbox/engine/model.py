@@ -41,9 +41,6 @@ class Reporter(Protocol):
     def progress(self, group: Group, label: str, done: int, total: int) -> None:
         """Say how far the tasks of one label are; replaces what was said of that label before."""
 
-    def log(self, text: str) -> None:
-        """Add a line to the job's log."""
-
 
 class EngineFailure(Exception):
     """The job cannot succeed; the reason, as the servers word it, and the step that found it."""

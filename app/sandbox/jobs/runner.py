@@ -38,7 +38,7 @@ class StepReporter:
     def say(self, group: Group, text: str, level: Level = Level.OK) -> None:
         with self._lock:
             self._messages(group).append(Message(text=text, level=level))
-        self.log(text)
+        self._log.append(_stamped(text))
 
     def progress(self, group: Group, label: str, done: int, total: int) -> None:
         text = _BAR.format(label=label, done=done, total=total, percent=done * 100 // total)
@@ -50,9 +50,6 @@ class StepReporter:
                     message.text, message.level = text, level
                     return
             messages.append(Message(text=text, level=level, label=label))
-
-    def log(self, text: str) -> None:
-        self._log.append(_stamped(text))
 
     def _messages(self, group: Group) -> list[Message]:
         return next(step.messages for step in self._steps if step.name == group.value)
