@@ -107,8 +107,9 @@ class Scene:
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         try:
             await self.sandbox.start()
-            await self.command("create-user", USERNAME, "--password-file", self._password_file())
-            await self.command("create-admin", "admin", "--password-file", self._password_file())
+            for command, name in (("create-user", USERNAME), ("create-admin", "admin")):
+                mail = ["--email", f"{name}@example.org"]
+                await self.command(command, name, *mail, "--password-file", self._password_file())
             await self.server.start()
         except BaseException:
             await self.__aexit__()
@@ -148,9 +149,8 @@ class Scene:
         async with self.session.request(method, url, headers=headers, **options) as response:
             body = await response.read()
             if expect is not None:
-                assert response.status == expect, (
-                    f"{method} {path}: {response.status} {body[:1000]!r}"
-                )
+                said = f"{method} {path}: {response.status} {body[:1000]!r}\n{self.server.tail()}"
+                assert response.status == expect, said
             return msgspec.json.decode(body) if body else None
 
     async def ask_sandbox(self, method: str, path: str, **options: Any) -> Any:
