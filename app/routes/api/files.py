@@ -121,15 +121,7 @@ _FILE_BODY = {
         }
     }
 }
-_JSON_LINK = {
-    "responses": {
-        "200": {
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/LinkOut"}},
-            }
-        }
-    }
-}
+_BYTES: dict[str, Any] = {"responses": {"200": {"content": {"application/octet-stream": {}}}}}
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
@@ -179,9 +171,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         download,
         "files.download",
         "The bytes, with ranges; asked for application/json, a signed link that needs no sign-in",
-        content="application/octet-stream",
+        response=LinkOut,
         tag="files",
-        openapi=_JSON_LINK,
+        openapi=_BYTES,
     ),
     Endpoint(
         "DELETE",

@@ -147,7 +147,7 @@ class ResultsOut(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
+class LogLineOut(msgspec.Struct, frozen=True, kw_only=True):
     """A line about a step. `level` is ok, warning, error or running."""
 
     step: str
@@ -164,7 +164,7 @@ class JobLogOut(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     action: str | None
     remote_state: str | None
-    messages: list[MessageOut]
+    messages: list[LogLineOut]
 
     @classmethod
     def of(cls, log: JobLog) -> "JobLogOut":
@@ -178,7 +178,7 @@ class JobLogOut(msgspec.Struct, frozen=True, kw_only=True):
             action=job.error_action,
             remote_state=job.remote_state,
             messages=[
-                MessageOut(step=item.step, level=item.level, text=item.text)
+                LogLineOut(step=item.step, level=item.level, text=item.text)
                 for item in log.messages
             ],
         )

@@ -195,17 +195,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         results,
         "jobs.results",
         "The results as a ZIP; asked for application/json, what it holds and a link that needs no sign-in",
-        content="application/zip",
+        response=ResultsOut,
         tag="jobs",
-        openapi={
-            "responses": {
-                "200": {
-                    "content": {
-                        "application/json": {"schema": {"$ref": "#/components/schemas/ResultsOut"}}
-                    }
-                }
-            }
-        },
+        openapi={"responses": {"200": {"content": {"application/zip": {}}}}},
     ),
     Endpoint(
         "GET",
