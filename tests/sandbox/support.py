@@ -13,7 +13,9 @@ from aiohttp import web
 from stream_unzip import stream_unzip
 
 from app.sandbox.config import SandboxConfig
+from app.sandbox.engine.model import Options
 from app.sandbox.keys import JOBS
+from app.sandbox.panels import DEFAULT_PANELS
 from app.sandbox.server import create_app
 
 APP = "imputationserver2"
@@ -28,6 +30,7 @@ FORM = {
     "password": "fi-secret",
 }
 OPEN_STATES = {1, 2, 3}
+OPTIONS = Options(panel=DEFAULT_PANELS[0], population="afr", password="fi-secret")
 
 
 class User:

@@ -6,6 +6,7 @@ from pathlib import Path
 from app.sandbox.engine.bgzf import BgzfWriter
 
 COLUMNS = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
+HETEROZYGOUS = ["0/1"] * 25
 GENOTYPES = ("0/0", "0/1", "1/1", "./.")
 
 
