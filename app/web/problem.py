@@ -51,6 +51,7 @@ DATABASE_AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,  # the pool handed out a connection that died in that moment
     ConnectionError,
 )
 """What a database that is away, full or restarting makes of a query."""
