@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Protocol, TypeVar, cast, get_args
 from uuid import UUID
 
 from app.core.jobs import TERMINAL, Action, Stage, Status
@@ -34,7 +34,7 @@ def _plan(cls: Any) -> tuple[tuple[str, type[StrEnum] | None], ...]:
 def build(cls: type[T], row: Row) -> T:
     """Make a record from a row; columns named like fields are taken, words become enum members."""
     values: dict[str, Any] = {}
-    for name, enum in _plan(cls):
+    for name, enum in _plan(cast("Any", cls)):
         value = row[name]
         values[name] = enum(value) if enum is not None and value is not None else value
     return cls(**values)

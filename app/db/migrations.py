@@ -54,7 +54,9 @@ async def migrate(connection: asyncpg.Connection, directory: Path | None = None)
             async with connection.transaction():
                 await connection.execute(text)
                 await connection.execute(
-                    "insert into schema_migrations (name, sha256) values ($1, $2)", path.name, digest
+                    "insert into schema_migrations (name, sha256) values ($1, $2)",
+                    path.name,
+                    digest,
                 )
             ran.append(path.name)
         return ran

@@ -42,7 +42,7 @@ class Query:
 
     async def rows(self, db: Executor, **values: object) -> list[asyncpg.Record]:
         """Give all rows."""
-        return await db.fetch(self.sql, *self._args(values))
+        return list(await db.fetch(self.sql, *self._args(values)))
 
     async def value(self, db: Executor, **values: object) -> Any:
         """Give the first column of the first row, or None."""
