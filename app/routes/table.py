@@ -2,37 +2,39 @@
 
 from collections.abc import Iterable
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 
 from aiohttp import web
 
 from app.routes import docs, ops
+from app.routes.api import (
+    audit,
+    auth,
+    credentials,
+    events,
+    files,
+    jobs,
+    links,
+    notifications,
+    panels,
+    services,
+    users,
+)
 from app.web.endpoint import Endpoint, bind, encode, no_continue_yet
 from app.web.middleware import ROWS, add_headers
 from app.web.openapi import build
 
-_NOUNS = (
-    "auth",
-    "users",
-    "credentials",
-    "services",
-    "panels",
-    "jobs",
-    "files",
-    "links",
-    "notifications",
-    "events",
-    "audit",
-)
-
 ENDPOINTS: tuple[Endpoint, ...] = (
-    *(
-        endpoint
-        for noun in _NOUNS
-        if find_spec(f"app.routes.api.{noun}")
-        for endpoint in import_module(f"app.routes.api.{noun}").ENDPOINTS
-    ),
+    *auth.ENDPOINTS,
+    *users.ENDPOINTS,
+    *credentials.ENDPOINTS,
+    *services.ENDPOINTS,
+    *panels.ENDPOINTS,
+    *jobs.ENDPOINTS,
+    *files.ENDPOINTS,
+    *links.ENDPOINTS,
+    *notifications.ENDPOINTS,
+    *events.ENDPOINTS,
+    *audit.ENDPOINTS,
     *ops.ENDPOINTS,
     *docs.ENDPOINTS,
 )
