@@ -32,13 +32,13 @@ run: setup  ## Run the platform (RUN_ARGS="--port 9000")
 
 .PHONY: format
 format: setup  ## Put the code into its one format
-	@$(BIN)/ruff check --fix app tests scripts
-	@$(BIN)/ruff format app tests scripts
+	@$(BIN)/ruff check --fix app tests bench scripts
+	@$(BIN)/ruff format app tests bench scripts
 
 .PHONY: lint
 lint: setup  ## Check style, format and the direction of imports
-	@$(BIN)/ruff check app tests scripts
-	@$(BIN)/ruff format --check app tests scripts
+	@$(BIN)/ruff check app tests bench scripts
+	@$(BIN)/ruff format --check app tests bench scripts
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: types
