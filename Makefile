@@ -9,7 +9,8 @@ RUN_ARGS ?=
 BIN := $(VENV)/bin
 # Names what is installed, so that a new dependency, or an old environment, is noticed by content and not by date.
 KEY := $(shell { echo '$(CURDIR) $(PYTHON)'; cat setup.cfg constraints.txt scripts/make-venv; } | sha256sum | cut -c1-16)
-INSTALLED := $(VENV)/.installed-$(KEY)
+TO_RUN := $(VENV)/.to-run-$(KEY)
+TO_TEST := $(VENV)/.to-test-$(KEY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -19,7 +20,7 @@ help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup packages  ## Run one real imputation end to end, then keep serving (DEMO_EXIT=1: end there)
+demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep serving (DEMO_EXIT=1: end there)
 	@$(BIN)/python -m app demo $(DEMO_ARGS)
 
 .PHONY: test
@@ -27,7 +28,7 @@ test: packages lint types  ## Run all checks and tests (PYTEST_ARGS="-k name -x"
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: run
-run: setup  ## Run the platform (RUN_ARGS="--port 9000")
+run: $(TO_RUN)  ## Run the platform (RUN_ARGS="--port 9000")
 	@$(BIN)/python -m app serve $(RUN_ARGS)
 
 .PHONY: format
@@ -46,7 +47,7 @@ types: setup  ## Check types
 	@$(BIN)/mypy
 
 .PHONY: setup
-setup: $(INSTALLED)  ## Make the virtual environment (every other target does so itself)
+setup: $(TO_TEST)  ## Make the virtual environment (every other target does so itself)
 
 .PHONY: packages
 packages:  ## Install the Debian packages for real imputation, if root; else say what is missing
@@ -61,7 +62,13 @@ clean:  ## Remove the virtual environment and all caches; data directories stay
 	rm -rf $(VENV) build *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find app tests -name __pycache__ -prune -exec rm -rf {} +
 
-$(INSTALLED):
-	@scripts/make-venv $(PYTHON) $(VENV) '.[embedded,dev]'
-	@rm -f $(VENV)/.installed-*
+# Half of what the tests need is no use to those who only run it.
+$(TO_RUN):
+	@scripts/make-venv $(PYTHON) $(VENV) '.[embedded]'
+	@rm -f $(VENV)/.to-*
 	@touch $@
+
+$(TO_TEST):
+	@scripts/make-venv $(PYTHON) $(VENV) '.[embedded,dev]'
+	@rm -f $(VENV)/.to-*
+	@touch $@ $(TO_RUN)
