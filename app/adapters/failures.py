@@ -20,6 +20,22 @@ class NotSent(ServiceUnavailable):
     """Raised when nothing of a request was sent: no connection came about."""
 
 
+class BrokenOffError(aiohttp.ClientError):
+    """Raised in place of aiohttp's errors of a connection that broke, as those make it repeat a GET."""
+
+
+async def unrepeated(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Be a client middleware under which no request is repeated, whatever its method."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise BrokenOffError from error
+
+
 def explained(error: BaseException, host: str) -> ServiceUnavailable | UntrustedAddress:
     """Give the error of ours that an aiohttp error stands for. `NotSent` only where it is certain."""
     if is_refusal(error):

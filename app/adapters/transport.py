@@ -22,7 +22,7 @@ from yarl import URL
 
 from app.adapters.answers import REDIRECTS, Answer
 from app.adapters.base import ServiceUnavailable, UntrustedAddress
-from app.adapters.failures import TROUBLE, NotSent, explained, next_hop, refused
+from app.adapters.failures import TROUBLE, NotSent, explained, next_hop, refused, unrepeated
 from app.adapters.guard import AddressPolicy, GuardedResolver, Lookup, Network
 from app.adapters.payload import MultipartUpload
 
@@ -82,32 +82,35 @@ class Transport:
         self._policy = AddressPolicy(allowed_networks)
         self._resolver = GuardedResolver(self._policy, lookup)
         self._ssl: ssl.SSLContext | bool = ssl_context if ssl_context is not None else True
-        self._calls = self._session(force_close=False)
-        # A kept connection that the server closes just as a job is sent would leave it open whether the job was
-        # taken; uploads always begin on a connection of their own.
-        self._uploads = self._session(force_close=True)
+        self._calls = self._session(kept=True)
+        # What must not happen twice: uploads (a job each), downloads (they are counted), calls that change something.
+        # A kept connection that the server closes just then would leave open whether it happened, and aiohttp by
+        # itself repeats a GET whose connection breaks.
+        self._once = self._session(kept=False, middlewares=(unrepeated,))
 
-    def _session(self, *, force_close: bool) -> aiohttp.ClientSession:
+    def _session(
+        self, *, kept: bool, middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = ()
+    ) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             resolver=self._resolver,
             socket_factory=self._policy.make_socket,
             ssl=self._ssl,
-            limit=0,  # one stuck service must not use up what the others need
-            limit_per_host=0 if force_close else 32,
-            force_close=force_close,
+            limit=0,  # how many calls there may be is the caller's to say; one stuck service must not hold up another
+            force_close=not kept,
         )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
+            middlewares=middlewares,
             headers={"User-Agent": self.user_agent, "Accept-Encoding": "identity"},
         )
 
     async def close(self) -> None:
         """Close all connections."""
         await self._calls.close()
-        await self._uploads.close()
+        await self._once.close()
         await self._resolver.close()
 
     async def __aenter__(self) -> Self:
@@ -124,9 +127,12 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
         allow_insecure: bool = False,
+        once: bool = False,
         limit_bytes: int = ANSWER_LIMIT_BYTES,
     ) -> Answer:
         """Make one call and read its whole answer, whatever its status; a redirect is an answer too.
+
+        `once` is for a GET that changes something: it is never repeated, and not sent on a kept connection.
 
         Raises:
             NotSent: no connection came about.
@@ -135,10 +141,11 @@ class Transport:
         """
         host = self._check(url, allow_insecure=allow_insecure)
         wait = aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect_s)
+        session = self._once if once else self._calls
         try:
             async with (
                 asyncio.timeout(self.timeouts.call_s),
-                self._calls.request(
+                session.request(
                     method,
                     url,
                     headers={"Accept": "application/json", **(headers or {})},
@@ -179,7 +186,7 @@ class Transport:
         try:
             async with (
                 asyncio.timeout(whole_s),
-                self._uploads.post(
+                self._once.post(
                     url,
                     headers={"Accept": "application/json", **(headers or {})},
                     data=body,
@@ -234,7 +241,7 @@ class Transport:
         try:
             async with asyncio.timeout(self.timeouts.connect_s + self.timeouts.download_read_s):
                 return await stack.enter_async_context(
-                    self._calls.get(
+                    self._once.get(
                         url,
                         headers={"Accept": "*/*"},
                         allow_redirects=False,

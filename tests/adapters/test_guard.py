@@ -4,6 +4,7 @@ import socket
 from typing import Any
 
 import pytest
+from aiohttp import ThreadedResolver
 from yarl import URL
 
 from app.adapters.base import UntrustedAddress
@@ -153,3 +154,25 @@ async def test_transport_when_url_is_of_a_forbidden_kind_then_refused_without_a_
         with pytest.raises(UntrustedAddress, match=words) as caught:
             await transport.request_json("GET", URL(url))
         assert "pw" not in caught.value.reason
+
+
+async def test_socket_gate_when_a_resolver_was_fooled_then_still_refused() -> None:
+    """The last gate stands alone: it does not rely on the resolver before it."""
+    async with RecordingServer() as server, Transport(user_agent="t") as transport:
+        for session in (transport._calls, transport._once):
+            session.connector._resolver = ThreadedResolver()  # type: ignore[union-attr] # a TCPConnector
+            with pytest.raises(Exception, match="Cannot connect"):
+                await session.get(f"http://localhost:{server.port}/")
+            with pytest.raises(Exception, match="Cannot connect"):
+                await session.get(f"http://127.0.0.1:{server.port}/")
+        assert server.requests == []
+
+
+async def test_first_gate_when_the_last_one_is_missing_then_literal_addresses_are_still_refused() -> (
+    None
+):
+    async with RecordingServer() as server, Transport(user_agent="t") as transport:
+        transport._calls.connector._socket_factory = None  # type: ignore[union-attr] # a TCPConnector
+        with pytest.raises(UntrustedAddress):
+            await transport.request_json("GET", URL(server.url), allow_insecure=True)
+        assert server.requests == []

@@ -77,6 +77,8 @@ async def test_upload_when_sent_then_every_byte_arrives_with_an_exact_length(
     assert await _send(transport, receiver, body) == 200
     (request,) = receiver.requests
     assert "Transfer-Encoding" not in request.headers
+    # On a connection of its own: a kept one may be closed by the server just as the job is sent.
+    assert request.headers["Connection"] == "close"
     assert int(request.headers["Content-Length"]) == body.size == receiver.length
     assert receiver.parts[0][:2] == ("job-name", None)
     assert receiver.parts[1][3] == hashlib.sha256("ä\r\n--x".encode()).hexdigest()

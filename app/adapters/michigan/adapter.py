@@ -218,7 +218,7 @@ class MichiganAdapter:
     async def _act(self, remote_id: str, action: str) -> None:
         if not is_job_id(remote_id):
             raise RemoteNotFound("This cannot be a job of the service.")
-        said = (await self._client.call("jobs", remote_id, action)).object()
+        said = (await self._client.call("jobs", remote_id, action, once=True)).object()
         if said.get("success") is False:
             raise Rejected(
                 clean(said.get("message"), limit=300) or f"The service refused to {action} the job."

@@ -34,14 +34,19 @@ class Client:
         return {TOKEN_HEADER: header_value(self.token, self.host)}
 
     async def get(
-        self, *path: str, query: Mapping[str, str] | None = None, auth: bool = True
+        self,
+        *path: str,
+        query: Mapping[str, str] | None = None,
+        auth: bool = True,
+        once: bool = False,
     ) -> Answer:
-        """Make a GET call below `/api/v2` and give the answer whatever its status."""
+        """Make a GET call below `/api/v2` and give the answer whatever its status. `once`: never repeat it."""
         return await self.transport.request_json(
             "GET",
             self.endpoint.at(*API, *path, query=query),
             headers=self.auth() if auth else {},
             allow_insecure=self.endpoint.allow_insecure,
+            once=once,
         )
 
     async def get_log(self, job_id: str) -> Answer:
@@ -53,9 +58,11 @@ class Client:
             allow_insecure=self.endpoint.allow_insecure,
         )
 
-    async def call(self, *path: str, query: Mapping[str, str] | None = None) -> Answer:
+    async def call(
+        self, *path: str, query: Mapping[str, str] | None = None, once: bool = False
+    ) -> Answer:
         """Make a GET call and give a 2xx answer. Raises what the status stands for (`check`)."""
-        answer = await self.get(*path, query=query)
+        answer = await self.get(*path, query=query, once=once)
         self.check(answer)
         return answer
 

@@ -74,7 +74,7 @@ class Form:
 def app_ids(server: Mapping[str, object]) -> list[str]:
     """Give the ids of the apps that the account may run, as `GET /api/v2/server` lists them."""
     listed = (loose.as_text(app.get("id")) for app in loose.dicts(server.get("apps"), _MAX_PARAMS))
-    return [app for app in listed if app and len(app) <= _KEY_LIMIT and app.strip() == app]
+    return [app for app in listed if app and _is_key(app) and app.strip() == app]
 
 
 def choose_app(ids: Sequence[str], pinned: str | None) -> list[str]:
@@ -117,20 +117,21 @@ def build_in(text: str) -> str | None:
 
 def _read_field(param: Mapping[str, object]) -> Field | None:
     name = loose.as_text(param.get("id"))
-    if name is None or len(name) > _KEY_LIMIT or not name.isprintable():
+    if name is None or not _is_key(name):
         return None
     kind = (loose.as_text(param.get("type")) or "").lower()
+    default = loose.as_text(param.get("value"))
     bound: dict[str, tuple[Choice, ...]] = {}
     if kind == "binded_list":
         for item in loose.dicts(param.get("values"), _MAX_CHOICES):
             key = loose.as_text(item.get("key"))
-            if key is not None:
+            if key is not None and _is_key(key):
                 bound[key] = _choices(item.get("values"))
     return Field(
         id=name,
         type=kind,
         label=clean_line(param.get("description")) or name,
-        default=loose.as_text(param.get("value")),
+        default=default if default is not None and _is_key(default) else None,
         choices=() if bound else _choices(param.get("values")),
         bind=loose.as_text(param.get("bind")),
         bound=bound,
@@ -142,11 +143,16 @@ def _choices(values: object) -> tuple[Choice, ...]:
     found: dict[str, Choice] = {}
     for item in loose.dicts(values, _MAX_CHOICES):
         key = loose.as_text(item.get("key"))
-        if key is None or len(key) > _KEY_LIMIT or not key.isprintable():
+        if key is None or not _is_key(key):
             continue
         label = clean_line(item.get("value")) or clean_line(item.get("label")) or key
         found.setdefault(key, Choice(key, label))
     return tuple(found.values())
+
+
+def _is_key(text: str) -> bool:
+    """Say whether a text of the remote can be kept and sent back as it is: short, and nothing unprintable in it."""
+    return len(text) <= _KEY_LIMIT and text.isprintable()
 
 
 def _base(app_id: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from app.adapters import loose
 from app.adapters.archives import UnsafeNameError, safe_name
 from app.adapters.base import RemoteOutput
+from app.adapters.text import clean_line
 
 _MAX_PARAMS = 200
 _MAX_FILES = 20_000
@@ -35,7 +36,7 @@ def read_outputs(job: Mapping[str, object]) -> Listed:
     found: dict[str, RemoteOutput] = {}
     refused = 0
     for param in loose.dicts(job.get("outputParams"), _MAX_PARAMS):
-        group = loose.as_text(param.get("name")) or "output"
+        group = clean_line(param.get("name"), limit=100) or "output"
         for entry in loose.dicts(param.get("files"), _MAX_FILES):
             if len(found) >= _MAX_FILES:
                 break
@@ -86,7 +87,7 @@ def _read_file(group: str, entry: Mapping[str, object]) -> RemoteOutput | None:
     role = role_of(name, group)
     left = loose.as_int(entry.get("count"))
     return RemoteOutput(
-        key=f"{group[:100]}/{name}",
+        key=f"{group}/{name}",
         name=name,
         role=role,
         address=f"share/results/{secret}/{name}",

@@ -399,3 +399,18 @@ def test_read_form_when_titles_hold_html_then_plain() -> None:
 )
 def test_build_in_when_a_title_names_one_then_that(text: str, build: str | None) -> None:
     assert build_in(text) == build
+
+
+def test_read_form_when_keys_cannot_be_stored_then_left_out() -> None:
+    """Unprintable text would be refused by the database, and with it the whole description."""
+    form = _form(
+        build={
+            "type": "list",
+            "value": "a\x00b",
+            "values": [{"key": "hg\x0019", "value": "x"}, {"key": "hg38", "value": "a\x00b"}],
+        }
+    )
+    assert form.fields["build"].default is None
+    assert [(choice.key, choice.label) for choice in form.fields["build"].choices] == [
+        ("hg38", "ab")
+    ]

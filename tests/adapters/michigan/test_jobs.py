@@ -16,7 +16,7 @@ from app.adapters.michigan.adapter import MichiganAdapter
 from app.adapters.transport import Transport
 from tests.adapters.conftest import michigan
 from tests.fakes.cloudgene import GOOD_TOKEN, PANEL, REVOKED_TOKEN, FakeCloudgene
-from tests.fakes.recording import GARBAGE, HTML_200, HTML_502, answer
+from tests.fakes.recording import GARBAGE, HTML_200, HTML_502, answer, reset
 
 LIST = "/api/v2/jobs"
 
@@ -336,6 +336,18 @@ async def test_cancel_when_refused_with_200_then_rejected(
     cloudgene.misbehave(answer(200, '{"success":false,"message":"Not now."}'))
     with pytest.raises(Rejected, match="Not now"):
         await adapter.cancel("job-1")
+
+
+async def test_acting_when_the_connection_breaks_then_asked_once_only(
+    adapter: MichiganAdapter, cloudgene: FakeCloudgene
+) -> None:
+    """They are GETs, but they change something."""
+    job = cloudgene.add_job("fi-1", -1)
+    cloudgene.misbehave(reset)
+    for act in (adapter.cancel, adapter.restart):
+        with pytest.raises(ServiceUnavailable):
+            await act(job)
+    assert len(cloudgene.requests) == 2
 
 
 # Credentials ----------------------------------------------------------------------------------------------------------

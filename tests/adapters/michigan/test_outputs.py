@@ -87,3 +87,12 @@ def test_read_outputs_when_two_groups_have_a_file_of_one_name_then_two_keys() ->
 )  # fmt: skip
 def test_md5_of_when_lines_are_given_then_the_files_own(text: str, found: bool) -> None:
     assert md5_of(text, "chr_20.zip") == ("d41d8cd98f00b204e9800998ecf8427e" if found else None)
+
+
+def test_read_outputs_when_the_group_has_an_odd_name_then_the_key_can_be_stored() -> None:
+    for group in ("a\x00b", "\n", None, 7, "x" * 500):
+        (output,) = read_outputs(
+            {"outputParams": [{"name": group, "files": [_listed("a.zip")]}]}
+        ).outputs
+        assert output.key.isprintable()
+        assert len(output.key) < 120
