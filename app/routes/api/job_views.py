@@ -34,17 +34,22 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
     progress_percentage: int
     service_id: int
     reference_panel_id: int | None
+    panel_key: str
+    panel_name: str
     input_format: str
     build: str
     phasing: bool
     phasing_engine: str | None
     population: str | None
+    options: dict[str, str]
     input_file_id: int | None
     input_file_name: str | None
     input_files: list[InputFileOut]
     results_file_id: int | None
     external_job_id: str | None
+    error_code: str | None
     error_message: str | None
+    error_action: str | None
     queue_position: int | None
     retry_of: UUID | None
     batch_id: UUID | None
@@ -83,6 +88,7 @@ class StatusUpdateOut(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     job_id: UUID
     status: Status
+    stage: Stage | None
     progress_percentage: int
     message: str
     timestamp: datetime
