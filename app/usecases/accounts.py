@@ -19,6 +19,7 @@ from app.db import accounts as db
 from app.security.tokens import TokenRejected
 from app.usecases import audit
 from app.usecases.deps import Actor, Deps
+from app.usecases.idempotency import Once
 from app.usecases.one_time import send_confirmation
 
 _SIGN_IN = "Sign in again at POST /api/auth/login."
@@ -135,7 +136,7 @@ async def change_password(deps: Deps, actor: Actor, current: str, new: str) -> S
     return issue(deps, changed)
 
 
-async def register(deps: Deps, given: Registration, address: str) -> User:
+async def register(deps: Deps, given: Registration, address: str, once: Once | None = None) -> User:
     """Make an account for a stranger, and mail a link that confirms the address.
 
     Whether the address is known already is not told: it becomes the account's own only by the link.
@@ -152,7 +153,15 @@ async def register(deps: Deps, given: Registration, address: str) -> User:
         user = await _insert(connection, new)
         await send_confirmation(deps, connection, user)
         await audit.record(connection, "auth.registered", user_id=user.id, address=address)
+        if once is not None:
+            await once.remember(connection, user, owner_id=user.id)
     return user
+
+
+async def find_user_id(deps: Deps, username: str) -> int | None:
+    """Give the id of an account by its name. Never show whether there is one."""
+    user = await db.find_user_by_username(deps.pool, username.strip())
+    return user.id if user is not None else None
 
 
 async def create_user(deps: Deps, given: Registration, role: str) -> User:

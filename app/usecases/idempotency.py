@@ -24,7 +24,8 @@ class AlreadyDone(Exception):
 class Once:
     """A request that is to take effect once. Use cases that create something get one, or None."""
 
-    user_id: int
+    user_id: int | None
+    """Whose key it is; None in a request that makes its own user."""
     route: str
     key: str
     fingerprint: str
@@ -33,13 +34,20 @@ class Once:
     """How the route shows what was created."""
 
     async def remember(
-        self, connection: Connection, created: Any, status: int | None = None
+        self,
+        connection: Connection,
+        created: Any,
+        status: int | None = None,
+        owner_id: int | None = None,
     ) -> None:
         """Keep the answer; call it last in the transaction that creates. Raises AlreadyDone."""
+        owner = self.user_id if owner_id is None else owner_id
+        if owner is None:
+            raise RuntimeError("nobody owns the key of this request")
         body = msgspec.json.encode(self.render(created))
         answer = db.KeptAnswer(self.fingerprint, status or self.status, body)
         if not await db.remember_answer(
-            connection, user_id=self.user_id, route=self.route, key=self.key, answer=answer
+            connection, user_id=owner, route=self.route, key=self.key, answer=answer
         ):
             raise AlreadyDone
 

@@ -19,7 +19,7 @@ from app.usecases.deps import Actor, Deps
 from app.usecases.idempotency import AlreadyDone, Once, find_answer
 from app.web.reading import is_text, read_json, read_key, read_query
 
-INT = r"\d{1,18}"
+INT = r"[0-9]{1,18}"
 """The pattern of a number in a path: `/files/{id:INT}`."""
 UUID_PATTERN = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 """The pattern of a UUID in a path."""
@@ -102,7 +102,7 @@ class Call:
     query: Any = None
     idempotency_key: str | None = None
     content: bytes | None = None
-    """What `replay` was given: stands for what is asked."""
+    """Stands for what is asked, once `replay` was told; fingerprints of it are kept."""
 
     @property
     def actor(self) -> Actor:
@@ -131,34 +131,34 @@ class Call:
             raise NotFound("There is nothing at this address")
         return text
 
-    async def replay(self, content: bytes) -> web.Response | None:
+    async def replay(self, content: bytes, owner_id: int | None = None) -> web.Response | None:
         """Give the answer that this request was given before, where it repeats its Idempotency-Key.
 
         `content` stands for what is asked. Endpoints with a `body` need not call this; one that reads its body itself calls it
-        once it knows what it is asked for, before it creates anything. Raises IdempotencyKeyReused.
+        once it knows what it is asked for, before it creates anything. `owner_id` says whose key it is where nobody is
+        signed in. Raises IdempotencyKeyReused.
         """
         if self.idempotency_key is None:
             return None
         place = sorted(self.request.match_info.items())
         self.content = repr(place).encode() + b"\n" + content
-        return await self._replay(self.idempotency_key, self.content)
+        owner = owner_id if self.maybe_actor is None else self.maybe_actor.id
+        if owner is None:
+            return None
+        return await self._replay(self.idempotency_key, self.content, owner)
 
     async def replay_twin(self) -> web.Response:
         """Give the answer of a twin of this request that was faster. Raises Conflict when it has gone again."""
         if self.idempotency_key is None or self.content is None:
             raise RuntimeError("a request without an Idempotency-Key has no twin")
-        response = await self._replay(self.idempotency_key, self.content)
+        response = await self._replay(self.idempotency_key, self.content, self.actor.id)
         if response is None:
             raise Conflict("The same request is being answered", action="Send it again.")
         return response
 
-    async def _replay(self, key: str, content: bytes) -> web.Response | None:
+    async def _replay(self, key: str, content: bytes, owner_id: int) -> web.Response | None:
         kept = await find_answer(
-            self.deps,
-            user_id=self.actor.id,
-            route=self.endpoint.route,
-            key=key,
-            content=content,
+            self.deps, user_id=owner_id, route=self.endpoint.route, key=key, content=content
         )
         if kept is None:
             return None
@@ -182,7 +182,7 @@ class Call:
                 f"{self.endpoint.route} keeps an answer without having asked for one"
             )
         return Once(
-            user_id=self.actor.id,
+            user_id=self.maybe_actor.id if self.maybe_actor is not None else None,
             route=self.endpoint.route,
             key=self.idempotency_key,
             fingerprint=self.deps.vault.fingerprint(self.content),
@@ -213,7 +213,7 @@ def bind(endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResp
         if actor is None and endpoint.access is not Access.PUBLIC:
             raise NotAuthenticated("Nobody is signed in")  # the middleware has said so already
         call = Call(request, request.app[DEPS], actor, endpoint)
-        if endpoint.creates and actor is not None:
+        if endpoint.creates:
             call.idempotency_key = read_key(request)
         if endpoint.query is not None:
             call.query = read_query(request, endpoint.query)
@@ -248,8 +248,10 @@ async def no_continue_yet(_request: web.Request) -> None:
 
 
 async def send_continue(request: web.Request) -> None:
-    """Tell a client that waits for it to send its body (RFC 9110 §10.1.1)."""
-    expected = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
+    """Tell a client that waits for it to send its body (RFC 9110 §10.1.1). Raises HTTPExpectationFailed for what we cannot meet."""
+    expected = request.headers.get(hdrs.EXPECT, "").lower()
+    if expected not in ("", "100-continue"):
+        raise web.HTTPExpectationFailed
     if expected and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # as aiohttp's own handler does: the answer has not begun

@@ -81,7 +81,7 @@ def _operation(
         "security": [] if item.access is Access.PUBLIC else [{"bearer": []}],
         "parameters": [*_path_parameters(item), *_query_parameters(item, components)],
     }
-    if item.creates and item.access is not Access.PUBLIC:
+    if item.creates:
         operation["parameters"].append(_IDEMPOTENCY_KEY)
     if item.body is not None:
         schema = by_type[_key(item.body)]

@@ -89,8 +89,11 @@ def test_rows_when_written_then_each_says_what_openapi_needs() -> None:
 
 
 def test_rows_when_a_post_creates_then_it_may_be_repeated_with_a_key() -> None:
-    for item in PRIVATE:
-        assert item.creates == (item.method == "POST" and item.status == 201), item.name
+    # Its link works once, and its answer holds a sign-in token, which is never kept.
+    by_nature = {"auth.set_up"}
+    for item in ENDPOINTS:
+        is_made = item.method == "POST" and item.status == 201
+        assert item.creates == (is_made and item.name not in by_nature), item.name
 
 
 async def test_router_when_built_then_every_route_has_its_row(

@@ -361,6 +361,26 @@ async def test_register_when_something_is_wrong_then_it_is_refused(
     assert await deps.pool.fetchval("select count(*) from users") == 1
 
 
+async def test_register_when_sent_again_with_its_key_then_the_first_answer_comes_again(
+    deps: Deps,
+) -> None:
+    key = {"Idempotency-Key": "register-1"}
+    async with open_platform(deps, registration="open") as api:
+        first = await api.post("/api/auth/register", json=NEW, headers=key)
+        second = await api.post("/api/auth/register", json=NEW, headers=key)
+        guess = await api.post(
+            "/api/auth/register", json={**NEW, "password": "another horse 8"}, headers=key
+        )
+        without = await api.post("/api/auth/register", json=NEW)
+
+    assert (first.status, second.status) == (201, 201)
+    assert second.body == first.body
+    assert second.headers["Idempotency-Replayed"] == "true"
+    problem(guess, 422, "idempotency_key_reused")
+    problem(without, 409, "username_taken")
+    assert await deps.pool.fetchval("select count(*) from outbox") == 1
+
+
 async def test_register_when_role_is_given_then_it_is_passed_over(deps: Deps) -> None:
     async with open_platform(deps, registration="open") as api:
         made = await api.post("/api/auth/register", json={**NEW, "role": "admin", "id": 1})

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
+from aiohttp import web
 
 from app.core.models import User
 from app.core.notices import full_preferences
@@ -110,9 +111,16 @@ async def me(call: Call) -> UserOut:
     return UserOut.of(call.actor.user)
 
 
-async def register(call: Call) -> UserOut:
+async def register(call: Call) -> UserOut | web.Response:
     given: Registration = call.body
-    return UserOut.of(await accounts.register(call.deps, given, call.address))
+    if call.idempotency_key is not None:
+        # Nobody is signed in yet: the key belongs to the account that the first request made.
+        owner_id = await accounts.find_user_id(call.deps, given.username)
+        if (replayed := await call.replay(msgspec.json.encode(given), owner_id)) is not None:
+            return replayed
+    return UserOut.of(
+        await accounts.register(call.deps, given, call.address, once=call.once(UserOut.of))
+    )
 
 
 async def change_password(call: Call) -> SignInOut:
@@ -193,6 +201,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=Registration,
         response=UserOut,
         status=201,
+        creates=True,
         per_minute=5,
     ),
     _public(
