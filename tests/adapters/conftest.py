@@ -16,6 +16,7 @@ from app.adapters.base import Credential, InputFile, Submission
 from app.adapters.michigan.adapter import MichiganAdapter, open_adapter
 from app.adapters.transport import Timeouts, Transport
 from tests.fakes.cloudgene import GOOD_TOKEN, PANEL, FakeCloudgene
+from tests.fakes.recording import never_read, silent
 
 QUICK = Timeouts(
     connect_s=2.0,
@@ -57,6 +58,11 @@ async def hasty() -> AsyncIterator[Transport]:
 def adapter(transport: Transport, cloudgene: FakeCloudgene) -> MichiganAdapter:
     """An adapter for the fake server with a good token."""
     return michigan(transport, cloudgene.url)
+
+
+def patient(behaviour: object, transport: Transport, hasty: Transport) -> Transport:
+    """Choose the hasty transport only where the end is waited for: under load it would give up on good answers too."""
+    return hasty if behaviour in {silent, never_read} else transport
 
 
 def michigan(

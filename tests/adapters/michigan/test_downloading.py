@@ -19,7 +19,7 @@ from app.adapters.base import (
 from app.adapters.michigan.adapter import MichiganAdapter
 from app.adapters.transport import Transport
 from app.core.errors import StorageFull
-from tests.adapters.conftest import PASSWORD, michigan
+from tests.adapters.conftest import PASSWORD, michigan, patient
 from tests.adapters.sinks import MemorySink
 from tests.fakes.cloudgene import GOOD_TOKEN, FakeCloudgene
 from tests.fakes.recording import (
@@ -218,9 +218,13 @@ ENDS: list[tuple[str, Behaviour, type[AdapterError]]] = [
     ("behaviour", "kind"), [end[1:] for end in ENDS], ids=[end[0] for end in ENDS]
 )
 async def test_download_when_it_ends_so_then_taken_for_that(
-    hasty: Transport, cloudgene: FakeCloudgene, behaviour: Behaviour, kind: type[AdapterError]
+    transport: Transport,
+    hasty: Transport,
+    cloudgene: FakeCloudgene,
+    behaviour: Behaviour,
+    kind: type[AdapterError],
 ) -> None:
-    adapter = michigan(hasty, cloudgene.url)
+    adapter = michigan(patient(behaviour, transport, hasty), cloudgene.url)
     output = await _offered(adapter, cloudgene)
     cloudgene.misbehave(behaviour, SHARE)
     sink = MemorySink(keep=False)

@@ -26,7 +26,7 @@ from app.adapters.base import (
 )
 from app.adapters.michigan.adapter import MichiganAdapter, open_adapter
 from app.adapters.transport import Transport
-from tests.adapters.conftest import PASSWORD, make_submission, michigan
+from tests.adapters.conftest import PASSWORD, make_submission, michigan, patient
 from tests.fakes.cloudgene import APP, GOOD_TOKEN, PANEL, REVOKED_TOKEN, FakeCloudgene
 from tests.fakes.recording import (
     GARBAGE,
@@ -241,6 +241,7 @@ ENDS: list[tuple[str, Behaviour, type[AdapterError]]] = [
     ("behaviour", "kind"), [end[1:] for end in ENDS], ids=[end[0] for end in ENDS]
 )
 async def test_submit_when_it_ends_so_then_taken_for_that(
+    transport: Transport,
     hasty: Transport,
     cloudgene: FakeCloudgene,
     submission: Submission,
@@ -251,8 +252,9 @@ async def test_submit_when_it_ends_so_then_taken_for_that(
     if behaviour is never_read:
         submission = replace(submission, files=(_sparse(tmp_path, 64 * 1024 * 1024),))
     cloudgene.misbehave(behaviour, SUBMIT)
+    chosen = patient(behaviour, transport, hasty)
     with pytest.raises(AdapterError) as caught:
-        await michigan(hasty, cloudgene.url).submit(submission, _ignore)
+        await michigan(chosen, cloudgene.url).submit(submission, _ignore)
     assert type(caught.value) is kind
     for secret in (GOOD_TOKEN, PASSWORD, "submit"):
         assert secret not in caught.value.reason
