@@ -30,9 +30,13 @@ class LinkSigner:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (ValueError, TypeError):
             return None
-        if len(raw) != 24 + _MAC_BYTES or not hmac.compare_digest(raw[24:], self._mac(raw[:24])):
+        if len(raw) != 24 + _MAC_BYTES:
             return None
-        return UUID(bytes=raw[:16]), int.from_bytes(raw[16:24], "big")
+        link_id, file_id = UUID(bytes=raw[:16]), int.from_bytes(raw[16:24], "big")
+        # Compared as text: other spellings of the same bytes are not tokens of ours.
+        if file_id >= 2**63 or not hmac.compare_digest(token, self.sign(link_id, file_id)):
+            return None
+        return link_id, file_id
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.new(self._secret, b"fip-link" + body, hashlib.sha256).digest()[:_MAC_BYTES]

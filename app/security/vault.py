@@ -48,9 +48,9 @@ class Vault:
             ) from None
         try:
             opened = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bind(context))
-        except InvalidTag:
+            return opened.decode()
+        except (InvalidTag, ValueError):  # ValueError: cut short
             raise VaultError("a stored secret does not belong here or was changed") from None
-        return opened.decode()
 
     def fingerprint(self, data: bytes) -> str:
         """Give a keyed hash: it recognises equal data, and tells nothing about it without the key."""
