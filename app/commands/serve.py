@@ -14,6 +14,7 @@ from app.main import create_app
 from app.security.files import ensure_secrets
 from app.settings import Settings, SettingsError
 from app.usecases.one_time import ensure_setup_link
+from app.web.server import Runner
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -62,10 +63,10 @@ async def serve(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-async def start_web(platform: Platform) -> web.AppRunner:
+async def start_web(platform: Platform) -> Runner:
     """Listen; give the runner, to be cleaned up. Raises OSError when the port is taken."""
     settings = platform.deps.settings
-    runner = web.AppRunner(
+    runner = Runner(
         create_app(platform),
         access_log=None,
         handle_signals=False,

@@ -75,7 +75,8 @@ async def metrics(call: Call) -> web.Response:
 def _may_read_metrics(call: Call) -> bool:
     token = call.deps.settings.metrics_token
     given = call.request.headers.get(hdrs.AUTHORIZATION, "")
-    if token and hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+    sent = given.encode("utf-8", "surrogateescape")  # as aiohttp decodes headers
+    if token and hmac.compare_digest(sent, f"Bearer {token}".encode()):
         return True
     # A proxy that settings do not name hides who asks: then nobody counts as being on this machine.
     is_hidden = FORWARDED_FOR in call.request.headers and not call.deps.settings.trusted_proxies

@@ -61,5 +61,5 @@ class TokenSigner:
             return Claims(user_id, str(payload["username"]), version, str(payload["jti"]))
         except jwt.ExpiredSignatureError:
             raise TokenRejected(expired=True) from None
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, UnicodeError):  # bytes of a header that are no text
             raise TokenRejected from None

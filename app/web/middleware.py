@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import CIMultiDict
 
 from app.core.errors import AppError, Forbidden, NotAuthenticated, RateLimited
 from app.core.throttle import TokenBuckets, address_key
@@ -69,13 +70,18 @@ def endpoint_of(request: web.Request) -> Endpoint | None:
     return request.app[ROWS].get(request.match_info.handler)
 
 
-async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Put on what no answer may lack, whoever made it: called by aiohttp when an answer is about to be sent."""
-    headers = response.headers
+def secure(headers: CIMultiDict[str], request_id: str) -> None:
+    """Put on what every answer has, unless it is there."""
     headers[hdrs.SERVER] = "fip"  # aiohttp would tell its version
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("X-Request-ID", request.get(REQUEST_ID, "unknown"))
+    headers.setdefault("X-Request-ID", request_id)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Put on what no answer may lack, whoever made it: called by aiohttp when an answer is about to be sent."""
+    headers = response.headers
+    secure(headers, request.get(REQUEST_ID, "unknown"))
     if (origin := request.get(_OTHER_ORIGIN)) is not None:
         headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED

@@ -103,6 +103,16 @@ def respond_to_http(error: web.HTTPException, request_id: str) -> web.Response:
     return _render(shown, HTTPStatus(error.status), request_id, headers)
 
 
+def respond_to_malformed(request_id: str) -> web.Response:
+    """Give the answer to what is not a request of HTTP."""
+    shown = errors.AppError(
+        "This is not a well-formed HTTP request",
+        code="malformed_request",
+        action="Look for characters that headers and addresses may not have, such as line breaks in a token.",
+    )
+    return _render(shown, HTTPStatus.BAD_REQUEST, request_id, {})
+
+
 def respond_to_crash(request_id: str) -> web.Response:
     """Give the answer for what nobody foresaw."""
     shown = errors.AppError(

@@ -15,6 +15,7 @@ from app.usecases.deps import Deps
 from app.usecases.events import EventHub
 from app.web.endpoint import Endpoint
 from app.web.middleware import middlewares
+from app.web.server import Runner
 
 
 class Redis:
@@ -28,7 +29,9 @@ class Redis:
 
 
 @asynccontextmanager
-async def serve(deps: Deps, redis: Redis | None = None) -> AsyncIterator[tuple[web.Application, str]]:
+async def serve(
+    deps: Deps, redis: Redis | None = None
+) -> AsyncIterator[tuple[web.Application, str]]:
     """Run the application; give it and the address that it listens on."""
     platform = Platform(
         deps=deps,
@@ -56,7 +59,7 @@ async def serve_rows(
 @asynccontextmanager
 async def listen(app: web.Application) -> AsyncIterator[str]:
     """Run an application; give the address that it listens on."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = Runner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

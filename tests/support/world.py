@@ -18,6 +18,7 @@ from app.sandbox.config import SandboxConfig, SandboxUser
 from app.sandbox.faults import Faults
 from app.sandbox.server import create_app as create_sandbox
 from app.settings import Settings
+from app.web.server import Runner
 from tests.support.client import Client
 from tests.support.people import PASSWORD, PASSWORD_HASH
 
@@ -144,7 +145,7 @@ async def open_world(
     )
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(open_platform(settings))
-        runner = web.AppRunner(create_app(platform), access_log=None, shutdown_timeout=0.2)
+        runner = Runner(create_app(platform), access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
