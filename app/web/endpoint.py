@@ -4,6 +4,7 @@ The row is the whole truth: routing, the check of access, reading body and query
 A handler gets a `Call` and gives a value of its declared type, or a response of its own when it streams.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,9 @@ INT = r"[0-9]{1,18}"
 """The pattern of a number in a path: `/files/{id:INT}`."""
 UUID_PATTERN = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 """The pattern of a UUID in a path."""
+
+PATH_PARAM = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
+"""A parameter in a path: its name, and its pattern if it has one."""
 
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 """A number that names a row, in a body or a query."""
@@ -85,9 +89,14 @@ class Endpoint:
     """What joins the operation object in OpenAPI beyond what the row tells."""
 
     @property
+    def plain_path(self) -> str:
+        """The path without the patterns of its parameters."""
+        return PATH_PARAM.sub(r"{\1}", self.path)
+
+    @property
     def route(self) -> str:
-        """Method and path, as metrics and kept answers name it."""
-        return f"{self.method} {self.path}"
+        """Method and path, as kept answers name it."""
+        return f"{self.method} {self.plain_path}"
 
 
 @dataclass(slots=True)

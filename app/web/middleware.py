@@ -96,7 +96,7 @@ def _identify_request(settings: Settings) -> Middleware:
         request[REQUEST_ID] = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(16)
         request[CLIENT_ADDRESS] = client_address(request, settings.trusted_proxies)
         endpoint = endpoint_of(request)
-        request[ROUTE_PATTERN] = endpoint.path if endpoint else _UNMATCHED
+        request[ROUTE_PATTERN] = endpoint.plain_path if endpoint else _UNMATCHED
         with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
             return await handler(request)
 

@@ -1,18 +1,16 @@
 """OpenAPI 3.1 made from the table of endpoints: what is not in the table is not in the API, and the other way round."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 import msgspec
 
 from app import VERSION
-from app.web.endpoint import INT, UUID_PATTERN, Access, Endpoint, Paging
+from app.web.endpoint import INT, PATH_PARAM, UUID_PATTERN, Access, Endpoint, Paging
 from app.web.problem import CONTENT_TYPE, Problem
 from app.web.reading import IDEMPOTENCY_HEADER
 
 _REF = "#/components/schemas/{name}"
-_PARAM = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 _PROBLEM = {"content": {CONTENT_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}}
 _PAGE_HEADERS = {
     "X-Total-Count": {"description": "Number of all items", "schema": {"type": "integer"}},
@@ -33,11 +31,6 @@ _DESCRIPTION = (
 )
 
 
-def plain_path(path: str) -> str:
-    """Give a path without the patterns of its parameters, as OpenAPI writes it."""
-    return _PARAM.sub(r"{\1}", path)
-
-
 def build(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Give the document. The same table gives the same document."""
     types = [kind for item in endpoints for kind in (item.body, item.response, item.query) if kind]
@@ -46,7 +39,7 @@ def build(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for item in endpoints:
         operation = _operation(item, by_type, components)
-        paths.setdefault(plain_path(item.path), {})[item.method.lower()] = operation
+        paths.setdefault(item.plain_path, {})[item.method.lower()] = operation
     queries = {item.query.__name__ for item in endpoints if item.query is not None}
     return {
         "openapi": "3.1.0",
@@ -96,7 +89,7 @@ def _operation(
 
 
 def _path_parameters(item: Endpoint) -> Iterable[dict[str, Any]]:
-    for name, pattern in _PARAM.findall(item.path):
+    for name, pattern in PATH_PARAM.findall(item.path):
         schema: dict[str, Any] = {"type": "string"}
         if pattern == INT:
             schema = {"type": "integer", "minimum": 0}

@@ -10,7 +10,6 @@ from app.core.models import Job
 from app.routes.table import ENDPOINTS, methods_of
 from app.usecases.deps import Deps
 from app.web.endpoint import Access, Endpoint
-from app.web.openapi import plain_path
 from tests.support.api import Api
 from tests.support.jobs import complete, make_desk
 from tests.support.notices import add_job
@@ -39,7 +38,7 @@ class Belongings:
     def path(self, endpoint: Endpoint) -> str:
         """Give the path of an endpoint to alice's thing."""
         start = next(start for start in self.ids if endpoint.path.startswith(start))
-        return re.sub(r"\{\w+\}", str(self.ids[start]), plain_path(endpoint.path))
+        return re.sub(r"\{\w+\}", str(self.ids[start]), endpoint.plain_path)
 
 
 @pytest.fixture

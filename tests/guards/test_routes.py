@@ -12,7 +12,6 @@ from app.routes.table import API_PREFIX, ENDPOINTS, methods_of, paths_of
 from app.usecases.deps import Deps
 from app.web.endpoint import INT, UUID_PATTERN, Access, Endpoint
 from app.web.middleware import ROWS
-from app.web.openapi import plain_path
 from tests.support.api import Api
 from tests.support.app import serve
 from tests.support.people import Person
@@ -49,7 +48,7 @@ PRIVATE = [item for item in ENDPOINTS if item.access is not Access.PUBLIC]
 
 
 def shown(endpoint: Endpoint) -> str:
-    return f"{endpoint.method} {plain_path(endpoint.path)}"
+    return f"{endpoint.method} {endpoint.plain_path}"
 
 
 def example(path: str) -> str:
