@@ -21,7 +21,7 @@ help:  ## Say what can be made
 
 .PHONY: demo
 demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep serving (DEMO_EXIT=1: end there)
-	@$(BIN)/python -m app demo $(DEMO_ARGS)
+	@$(BIN)/python -m app demo $(if $(filter 1,$(DEMO_EXIT)),--exit) $(DEMO_ARGS)
 
 .PHONY: test
 test: packages lint types  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)

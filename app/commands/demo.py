@@ -59,8 +59,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--exit",
         action="store_true",
-        default=os.environ.get("DEMO_EXIT") == "1",
-        help="end after the job (also DEMO_EXIT=1)",
+        help="end after the job (DEMO_EXIT=1 make demo)",
     )
     parser.set_defaults(run=run)
 

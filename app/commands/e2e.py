@@ -2,7 +2,6 @@
 
 import argparse
 import getpass
-import os
 from pathlib import Path
 
 import aiohttp
@@ -21,7 +20,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--password-file",
         type=Path,
-        help="file with the password (default: ask, or $FIP_E2E_PASSWORD)",
+        help="file with the password (default: ask)",
     )
     parser.add_argument("--panel", help="id, key or name of the panel (default: the first)")
     parser.add_argument("--build", default="hg19", choices=["hg19", "hg38"])
@@ -85,4 +84,4 @@ async def _go(journey: Journey, args: argparse.Namespace) -> None:
 def _password(args: argparse.Namespace) -> str:
     if args.password_file is not None:
         return str(args.password_file.read_text().strip())
-    return os.environ.get("FIP_E2E_PASSWORD") or getpass.getpass(f"Password of {args.user}: ")
+    return getpass.getpass(f"Password of {args.user}: ")
