@@ -6,6 +6,7 @@ again against the form of the hour.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -265,7 +266,7 @@ def _options(text: str | None) -> dict[str, str] | None:
 def _option(name: str, value: object) -> str:
     if isinstance(value, bool):
         text = "true" if value else "false"
-    elif isinstance(value, str | int | float):
+    elif isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         text = str(value).strip()
     else:
         text = ""

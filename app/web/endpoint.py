@@ -18,7 +18,7 @@ from app.core.errors import Conflict, NotAuthenticated, NotFound
 from app.keys import ACTOR, CLIENT_ADDRESS, DEPS
 from app.usecases.deps import Actor, Deps
 from app.usecases.idempotency import AlreadyDone, Once, find_answer
-from app.web.reading import is_text, read_json, read_key, read_query
+from app.web.reading import ensure_uncompressed, is_text, read_json, read_key, read_query
 
 INT = r"[0-9]{1,18}"
 """The pattern of a number in a path: `/files/{id:INT}`."""
@@ -226,6 +226,8 @@ def bind(endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResp
             call.idempotency_key = read_key(request)
         if endpoint.query is not None:
             call.query = read_query(request, endpoint.query)
+        if endpoint.body is not None or endpoint.raw_body:
+            ensure_uncompressed(request)
         await send_continue(request)
         content = b""
         if endpoint.body is not None:

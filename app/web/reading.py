@@ -1,14 +1,17 @@
 """Reading what a request says: JSON bodies, queries, keys. What is refused is named, and never repeated."""
 
+import asyncio
 import re
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from app.core.errors import FieldError, InvalidInput, TooLarge, UnsupportedMedia
+from app.core.errors import BrokenUpload, FieldError, InvalidInput, TooLarge, UnsupportedMedia
 
 MAX_JSON_BYTES = 1024 * 1024
+JSON_TIMEOUT_S = 60.0
+"""Within this time the whole of a JSON body arrives, or it is given up."""
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 _SUSPECT = re.compile(rb"\\u0000|\d{19}")
 """What may be a NUL or a number too large for PostgreSQL: only then the whole value is looked through."""
@@ -25,30 +28,58 @@ def read_query(request: web.Request, kind: Any) -> Any:
     return _convert(given, kind, strict=False)
 
 
+def ensure_uncompressed(request: web.Request) -> None:
+    """Raise UnsupportedMedia for a compressed body (RFC 9110 §8.4): the server below does not unpack any."""
+    coding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedMedia(
+            "A compressed body is not read here",
+            action="Send it without «Content-Encoding». Files that are compressed themselves are fine.",
+        )
+
+
 async def read_json(request: web.Request, kind: Any) -> tuple[bytes, Any]:
-    """Read a JSON body; give it (as it came) and as its type. Raises UnsupportedMedia, TooLarge, InvalidInput."""
+    """Read a JSON body; give it (as it came) and as its type. Raises UnsupportedMedia, TooLarge, InvalidInput, BrokenUpload."""
     if request.content_type != "application/json":
         raise UnsupportedMedia(
             "The body must be JSON",
             action="Send it with the header «Content-Type: application/json».",
         )
     if (request.content_length or 0) > MAX_JSON_BYTES:
-        raise TooLarge(f"The JSON body is larger than {MAX_JSON_BYTES} bytes")
-    raw = bytearray()
-    async for chunk in request.content.iter_any():
-        raw += chunk
-        if len(raw) > MAX_JSON_BYTES:
-            raise TooLarge(f"The JSON body is larger than {MAX_JSON_BYTES} bytes")
+        raise _too_large()
+    raw = await _read_body(request)
     try:
         value = msgspec.json.decode(raw)
         fits = not _SUSPECT.search(raw) or _is_storable(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidInput("The body is not valid JSON", code="invalid_json") from None
+        raise InvalidInput(
+            "The body is not valid JSON",
+            code="invalid_json",
+            action="Send one JSON value in UTF-8, not too deeply nested.",
+        ) from None
     if not fits:
         raise InvalidInput(
             "The body holds a NUL character or a number beyond 64 bits", code="invalid_json"
         )
     return bytes(raw), _convert(value, kind, strict=True)
+
+
+async def _read_body(request: web.Request) -> bytearray:
+    raw = bytearray()
+    try:
+        async with asyncio.timeout(JSON_TIMEOUT_S):
+            async for chunk in request.content.iter_any():
+                raw += chunk
+                if len(raw) > MAX_JSON_BYTES:
+                    raise _too_large()
+    except TimeoutError:
+        late = f"The body did not arrive within {JSON_TIMEOUT_S:g} seconds"
+        raise BrokenUpload(late, action="Send it again.") from None
+    return raw
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"The JSON body is larger than {MAX_JSON_BYTES} bytes")
 
 
 def read_key(request: web.Request) -> str | None:

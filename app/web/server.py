@@ -30,6 +30,7 @@ class Runner(web.AppRunner):
             made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
+            auto_decompress=False,  # a small body could unpack to gigabytes, and stop the event loop meanwhile
             loop=made._loop,  # noqa: SLF001 - the copy runs where the original would
             **made._kwargs,  # noqa: SLF001 - the settings of each connection, as they were given
         )

@@ -101,14 +101,12 @@ async def _read_plain_form(request: web.Request, form: Form, limits: UploadLimit
         body += chunk
         if len(body) > _MAX_PLAIN_BYTES:
             raise _over(_MAX_PLAIN_BYTES)
-    try:
-        fields = parse_qsl(bytes(body), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-    except ValueError:
-        raise InvalidInput(
-            f"The form has more than {MAX_FIELDS} fields", code="too_many_fields"
-        ) from None
-    for name, value in fields:
-        form.take_field(_decode(name), _decode(value))
+    text = _decode(bytes(body))
+    if text.count("&") >= MAX_FIELDS:
+        raise InvalidInput(f"The form has more than {MAX_FIELDS} fields", code="too_many_fields")
+    # Escaped bytes that are no text become surrogates, and are refused as such.
+    for name, value in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
+        form.take_field(_retold(name), _retold(value))
 
 
 def _over(limit: int) -> TooLarge:
@@ -198,6 +196,10 @@ def _decode(raw: bytes) -> str:
     if "\0" in text:
         raise InvalidInput("A text field holds a NUL character", code="not_text")
     return text
+
+
+def _retold(text: str) -> str:
+    return _decode(text.encode("utf-8", "surrogateescape"))
 
 
 class _FileWriter:
