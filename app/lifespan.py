@@ -162,7 +162,7 @@ async def open_platform(
             store=LocalStore(settings.data_dir / "files", settings.min_free_bytes),
             mailer=build_mailer(settings),
             vault=Vault(parse_keys(settings.credential_keys)),
-            passwords=Passwords(settings.bcrypt_cost),
+            passwords=Passwords(settings.bcrypt_cost, settings.login_attempts_per_minute),
             tokens=TokenSigner(settings.jwt_secret, settings.token_lifetime_s),
             links=LinkSigner(settings.link_secret),
             adapters=AdapterRegistry(transport),

@@ -61,12 +61,12 @@ async def run(mib: int) -> None:
         size = file.stat().st_size
         settings = {"FIP_POLL_INTERVAL_S": "0.5", "FIP_LOG_LEVEL": "warning"}
         async with Scene(Path(folder), settings) as scene:
-            assert scene.session is not None and scene.server.process is not None
+            assert scene.server.process is not None
             pid = scene.server.process.pid
             ids = await scene.set_up_service()
             tiny = Path(folder) / "tiny.vcf.gz"
             await asyncio.to_thread(write_vcf, tiny, 1)
-            warm = await scene.submit(*ids, tiny)
+            warm = await scene.client.submit(*ids, tiny)
             await _until(scene, warm["id"])
             Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins anew
             before = memory_kib(pid, "VmRSS")
@@ -78,9 +78,9 @@ async def run(mib: int) -> None:
             with file.open("rb") as body:
                 form.add_field("input_file", body, filename=file.name)
                 timeout = aiohttp.ClientTimeout(total=600)
-                headers = {"Authorization": f"Bearer {scene.token}"}
+                headers = {"Authorization": f"Bearer {scene.client.token}"}
                 url = f"{scene.base}/jobs"
-                async with scene.session.post(
+                async with scene.client.session.post(
                     url, data=form, headers=headers, timeout=timeout
                 ) as answer:
                     assert answer.status == 201, await answer.text()
@@ -103,7 +103,7 @@ async def run(mib: int) -> None:
 async def _until(scene: Scene, job_id: str) -> None:
     """Wait until the remote has the job."""
     async with asyncio.timeout(300):
-        while (await scene.call("GET", f"/jobs/{job_id}"))["external_job_id"] is None:
+        while (await scene.client.call("GET", f"/jobs/{job_id}"))["external_job_id"] is None:
             await asyncio.sleep(0.2)
 
 

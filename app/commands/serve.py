@@ -16,6 +16,9 @@ from app.settings import Settings, SettingsError
 from app.usecases.one_time import ensure_setup_link
 from app.web.server import Runner
 
+LINGERING_S = 30.0
+"""How long a client that was refused early may go on sending before it reads why."""
+
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands."""
@@ -72,6 +75,7 @@ async def start_web(platform: Platform) -> Runner:
         handle_signals=False,
         shutdown_timeout=settings.shutdown_grace_s,
         keepalive_timeout=75.0,
+        lingering_time=LINGERING_S,
     )
     await runner.setup()
     site = web.TCPSite(

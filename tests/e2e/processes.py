@@ -12,6 +12,8 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 
+from tests.support.client import Client
+
 READY_S = 60.0
 USERNAME = "test_user"
 PASSWORD = "test123-long"
@@ -74,8 +76,7 @@ class Scene:
     sandbox_arguments: list[str] = field(default_factory=lambda: ["--engine", "instant"])
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
-    session: aiohttp.ClientSession | None = None
-    token: str = ""
+    client: Client = field(init=False)
     server: Program = field(init=False)
     sandbox: Program = field(init=False)
 
@@ -104,7 +105,8 @@ class Scene:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     async def __aenter__(self) -> Self:
-        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
+        self.client = Client(session, self.base)
         try:
             await self.sandbox.start()
             for command, name in (("create-user", USERNAME), ("create-admin", "admin")):
@@ -119,8 +121,7 @@ class Scene:
     async def __aexit__(self, *_: object) -> None:
         await self.server.kill()
         await self.sandbox.kill()
-        if self.session is not None:
-            await self.session.close()
+        await self.client.session.close()
 
     def _password_file(self) -> str:
         path = self.root / "password"
@@ -138,41 +139,23 @@ class Scene:
         assert process.returncode == 0, f"{arguments}: {err.decode()[-2000:]}"
         return out.decode()
 
-    async def call(
-        self, method: str, path: str, *, expect: int | None = None, **options: Any
-    ) -> Any:
-        """Call the platform as the signed-in user; give the decoded answer."""
-        assert self.session is not None
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        headers |= options.pop("headers", {})
-        url = self.base + path
-        async with self.session.request(method, url, headers=headers, **options) as response:
-            body = await response.read()
-            if expect is not None:
-                said = f"{method} {path}: {response.status} {body[:1000]!r}\n{self.server.tail()}"
-                assert response.status == expect, said
-            return msgspec.json.decode(body) if body else None
-
     async def ask_sandbox(self, method: str, path: str, **options: Any) -> Any:
         """Call the sandbox's side door."""
-        assert self.session is not None
-        async with self.session.request(method, self.sandbox_base + path, **options) as response:
+        async with self.client.session.request(
+            method, self.sandbox_base + path, **options
+        ) as response:
             assert response.status == 200, await response.text()
             return msgspec.json.decode(await response.read())
 
     async def sign_in(self, username: str = USERNAME) -> None:
         """Get a token."""
-        self.token = ""
-        body = {"username": username, "password": PASSWORD}
-        self.token = (await self.call("POST", "/api/auth/login", json=body, expect=200))[
-            "access_token"
-        ]
+        await self.client.sign_in(username, PASSWORD)
 
     async def set_up_service(self, **changes: Any) -> tuple[int, int]:
         """Add the sandbox as a service, synchronise its panels, store a credential; give (service id, panel id)."""
         account = msgspec.json.decode((self.root / "sandbox" / "demo-account.json").read_bytes())
         await self.sign_in("admin")
-        service = await self.call(
+        service = await self.client.call(
             "POST",
             "/services",
             expect=201,
@@ -187,27 +170,9 @@ class Scene:
             },
         )
         path = f"/services/{service['id']}"
-        secret = {"service_id": service["id"], "api_token": account["token"], "label": "test"}
-        await self.call("POST", "/users/me/service-credentials", json=secret, expect=201)
-        await self.call("POST", f"{path}/reference-panels/sync", expect=200)
+        await self.client.store_token(service["id"], account["token"])
+        await self.client.call("POST", f"{path}/reference-panels/sync", expect=200)
         await self.sign_in()
-        await self.call("POST", "/users/me/service-credentials", json=secret, expect=201)
-        panels = await self.call("GET", f"{path}/reference-panels")
+        await self.client.store_token(service["id"], account["token"])
+        panels = await self.client.call("GET", f"{path}/reference-panels")
         return int(service["id"]), int(panels[0]["id"])
-
-    async def submit(self, service_id: int, panel_id: int, file: Path, **fields: str) -> Any:
-        """Submit a job; give it."""
-        form = aiohttp.FormData()
-        values = {
-            "name": "crash",
-            "service_id": str(service_id),
-            "reference_panel_id": str(panel_id),
-            "input_format": "vcf",
-            "build": "hg19",
-            "phasing": "true",
-            **fields,
-        }
-        for name, value in values.items():
-            form.add_field(name, value)
-        form.add_field("input_file", file.read_bytes(), filename=file.name)
-        return await self.call("POST", "/jobs", data=form, expect=201)

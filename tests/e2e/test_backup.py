@@ -18,9 +18,9 @@ QUICK = {"FIP_POLL_INTERVAL_S": "0.3", "FIP_SETTLE_WAIT_S": "0.3", "FIP_DISPATCH
 
 
 async def _completed(scene: Scene, ids: tuple[int, int], file: Path) -> dict[str, Any]:
-    job = await scene.submit(*ids, file)
+    job = await scene.client.submit(*ids, file)
     async with asyncio.timeout(60):
-        while not (job := await scene.call("GET", f"/jobs/{job['id']}", expect=200))[
+        while not (job := await scene.client.call("GET", f"/jobs/{job['id']}", expect=200))[
             "completed_at"
         ]:
             await asyncio.sleep(0.2)
@@ -29,7 +29,7 @@ async def _completed(scene: Scene, ids: tuple[int, int], file: Path) -> dict[str
 
 
 async def _results(scene: Scene, job_id: str) -> dict[str, str]:
-    listing = await scene.call(
+    listing = await scene.client.call(
         "GET", f"/jobs/{job_id}/results", headers={"Accept": "application/json"}, expect=200
     )
     return {item["name"]: item["sha256"] for item in listing["files"]}

@@ -41,7 +41,7 @@ def tiny(tmp_path: Path) -> Path:
 async def _listed(scene: Scene) -> list[dict[str, Any]]:
     """Give all jobs; while the database is away the answer is a 503 and nothing else."""
     while True:
-        answer = await scene.call("GET", "/jobs?limit=500")
+        answer = await scene.client.call("GET", "/jobs?limit=500")
         if isinstance(answer, list):
             return answer
         assert answer["status"] == 503, f"{answer}\n{scene.server.tail()}"
@@ -66,7 +66,7 @@ async def _check(scene: Scene, jobs: list[dict[str, Any]], count: int) -> None:
     assert set(remote.values()) == {1}, Counter(remote.values())
     assert len({job["external_job_id"] for job in jobs}) == count
     for job in jobs:
-        updates = await scene.call("GET", f"/jobs/{job['id']}/status-updates?limit=500")
+        updates = await scene.client.call("GET", f"/jobs/{job['id']}/status-updates?limit=500")
         progress = [update["progress_percentage"] for update in reversed(updates)]
         assert progress == sorted(progress)
         messages = Counter(update["message"] for update in updates)
@@ -76,13 +76,13 @@ async def _check(scene: Scene, jobs: list[dict[str, Any]], count: int) -> None:
             "Results ready for download",
         ):
             assert messages[once] == 1, messages
-        results = await scene.call(
+        results = await scene.client.call(
             "GET", f"/jobs/{job['id']}/results", headers={"Accept": "application/json"}
         )
         names = [item["name"] for item in results["files"]]
         assert len(names) == len(set(names))
         assert "chr20.dose.vcf.gz" in names
-    notices = await scene.call("GET", "/notifications?limit=500")
+    notices = await scene.client.call("GET", "/notifications?limit=500")
     told = Counter((notice["data"]["job_id"], notice["type"]) for notice in notices)
     assert set(told.values()) == {1}, told.most_common(3)
     assert Counter(kind for _, kind in told)["job_completed"] == count
@@ -103,7 +103,7 @@ async def _submit_all(scene: Scene, ids: tuple[int, int], file: Path, count: int
     for number in range(count):
         for _attempt in range(100):
             try:
-                await scene.submit(*ids, file, name=f"crash {number}")
+                await scene.client.submit(*ids, file, name=f"crash {number}")
                 break
             except (aiohttp.ClientError, OSError):
                 await asyncio.sleep(0.2)
@@ -118,7 +118,9 @@ async def test_jobs_when_the_server_is_killed_at_random_moments_then_each_ends_o
     async with Scene(tmp_path, FAST, ["--engine", "instant", "--max-jobs", "0"]) as scene:
         ids = await scene.set_up_service(max_remote_jobs=None)
         await scene.ask_sandbox("PUT", "/sandbox/faults", json=FAULTS)
-        await asyncio.gather(*(scene.submit(*ids, tiny, name=f"crash {n}") for n in range(JOBS)))
+        await asyncio.gather(
+            *(scene.client.submit(*ids, tiny, name=f"crash {n}") for n in range(JOBS))
+        )
         for _ in range(KILLS):
             await asyncio.sleep(chance.uniform(0.05, 1.0))
             await scene.server.kill()
@@ -138,7 +140,9 @@ async def test_jobs_when_valkey_is_emptied_and_postgresql_restarted_then_each_en
     async with Scene(tmp_path, FAST, ["--engine", "instant", "--max-jobs", "0"]) as scene:
         ids = await scene.set_up_service(max_remote_jobs=None)
         await scene.ask_sandbox("PUT", "/sandbox/faults", json=FAULTS)
-        await asyncio.gather(*(scene.submit(*ids, tiny, name=f"storm {n}") for n in range(JOBS)))
+        await asyncio.gather(
+            *(scene.client.submit(*ids, tiny, name=f"storm {n}") for n in range(JOBS))
+        )
         for _ in range(3):
             await asyncio.sleep(0.7)
             await _empty_valkey(scene)
