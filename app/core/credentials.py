@@ -104,5 +104,8 @@ def _claims(token: str) -> dict[str, Any]:
 
 def _refuse(field: str, message: str) -> InvalidInput:
     return InvalidInput(
-        f"{field} {message}", code="invalid_credential", errors=[FieldError(field, message)]
+        f"{field} {message}",
+        code="invalid_credential",
+        action="Copy it once more from the service's own page, and nothing around it.",
+        errors=[FieldError(field, message)],
     )

@@ -35,11 +35,12 @@ class FieldError:
 class AppError(Exception):
     """Base of everything that may be told to a person.
 
-    `code` is stable and machine-readable, `message` is plain English, `action` says what to do next.
+    `code` is stable and machine-readable, `message` is plain English, `action` says what to do next (absent: the class's own).
     `extra` joins the top level of the answer (ids and names only, never a rejected value or a secret).
     """
 
     default_code: ClassVar[str] = "error"
+    default_action: ClassVar[str | None] = None
     retryable: ClassVar[bool] = False
 
     def __init__(
@@ -54,7 +55,7 @@ class AppError(Exception):
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code
-        self.action = action
+        self.action = action or self.default_action
         self.errors = tuple(errors)
         self.extra = dict(extra or {})
 
@@ -75,6 +76,9 @@ class BrokenUpload(InvalidInput):
     """Raised when an upload ended early or its framing is wrong."""
 
     default_code = "broken_upload"
+    default_action = (
+        "Send it again. If that does not help, see that the client does not write the body itself."
+    )
 
 
 class NotAuthenticated(AppError):
@@ -111,6 +115,7 @@ class TooLarge(AppError):
     """Raised when a body, a field, or a file is over its limit."""
 
     default_code = "too_large"
+    default_action = "Send less at once, or ask the administrator for a higher limit."
 
 
 class UnsupportedMedia(AppError):

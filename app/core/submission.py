@@ -48,6 +48,9 @@ _BUILD_NAMES = {
 _YES = frozenset({"true", "1", "yes", "on"})
 _NO = frozenset({"false", "0", "no", "off", "none", "no_phasing", "nophasing"})
 _NO_PHASING = frozenset({"nophasing", "none", "no", "off"})
+_WHERE_NUMBERS_ARE = (
+    "GET /services lists the services, GET /services/{id}/reference-panels the panels of one."
+)
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SHOWN = 20
 
@@ -77,13 +80,12 @@ def read_fields(fields: Mapping[str, str]) -> Asked:
     given = {name: value.strip() for name, value in fields.items() if value.strip()}
     name = one_line(given.get("name", ""))
     if len(name) > MAX_NAME_CHARS:
-        raise refuse(
-            "name", "invalid_field", f"The name is longer than {MAX_NAME_CHARS} characters"
-        )
+        limit = f"The name is longer than {MAX_NAME_CHARS} characters"
+        raise refuse("name", "invalid_field", limit, "Choose a shorter one.")
     description = given.get("description", "")
     if len(description) > MAX_DESCRIPTION_CHARS:
         limit = f"The description is longer than {MAX_DESCRIPTION_CHARS} characters"
-        raise refuse("description", "invalid_field", limit)
+        raise refuse("description", "invalid_field", limit, "Write a shorter one.")
     return Asked(
         name=name or None,
         description=description,
@@ -209,7 +211,7 @@ def _number(field: str, text: str | None) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise refuse(field, "invalid_field", f"{field} is not a number")
+        raise refuse(field, "invalid_field", f"{field} is not a number", _WHERE_NUMBERS_ARE)
     return int(text)
 
 
@@ -238,13 +240,14 @@ def _phasing(text: str | None) -> bool | str:
         return False
     if not _TOKEN.fullmatch(text):
         message = "phasing is true, false, or the name of an engine"
-        raise refuse("phasing", "unknown_phasing", message)
+        raise refuse("phasing", "unknown_phasing", message, "Choose true to use the default one.")
     return text
 
 
 def _population(text: str | None) -> str | None:
     if text is not None and (len(text) > MAX_NAME_CHARS or not text.isprintable()):
-        raise refuse("population", "unknown_population", "This population is not known")
+        action = "GET /services/{id}/reference-panels lists the populations of each panel."
+        raise refuse("population", "unknown_population", "This population is not known", action)
     return text
 
 
@@ -273,7 +276,7 @@ def _option(name: str, value: object) -> str:
     is_plain = 0 < len(text) <= MAX_OPTION_CHARS and text.isprintable()
     if not is_plain or not _TOKEN.fullmatch(name):
         message = "An option has a plain name, and a text, a number, true or false as its value"
-        raise refuse("options", "invalid_options", message)
+        raise refuse("options", "invalid_options", message, 'For example {"r2Filter": "0.3"}.')
     return text
 
 

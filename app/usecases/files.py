@@ -66,14 +66,25 @@ class UploadForm:
                 "file", "not_a_file", "The file came as text", "With curl: -F file=@chr20.vcf.gz"
             )
         if value.strip():
-            raise InvalidInput("An upload has only the field file", code="unknown_field")
+            raise InvalidInput(
+                "An upload has only the field file",
+                code="unknown_field",
+                action="Send what belongs to a job with POST /jobs.",
+            )
 
     async def open_file(self, name: str, file_name: str) -> IncomingFile:
         """Begin the file. Raises AppError."""
         if name not in UPLOAD_FIELDS:
-            raise refuse("file", "unknown_field", "The file belongs into the field file")
+            raise refuse(
+                "file",
+                "unknown_field",
+                "The file belongs into the field file",
+                "With curl: -F file=@chr20.vcf.gz",
+            )
         if self._intake.files:
-            raise refuse("file", "too_many_files", "An upload holds one file")
+            raise refuse(
+                "file", "too_many_files", "An upload holds one file", "Upload them one by one."
+            )
         return await self._intake.open(file_name)
 
     def content(self) -> bytes:

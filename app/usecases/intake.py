@@ -80,7 +80,9 @@ class IncomingFile:
         """Append (blocks). Raises TooLarge, QuotaExceeded, StorageFull."""
         if self.pending.size_bytes + len(data) > self._max_bytes:
             raise TooLarge(
-                f"{self.name} is larger than {self._max_bytes} bytes", code="file_too_large"
+                f"{self.name} is larger than {self._max_bytes} bytes",
+                code="file_too_large",
+                action="Send one chromosome in each file, with GT as its only FORMAT field.",
             )
         self._room.take(len(data))
         self.pending.write(data)

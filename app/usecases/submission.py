@@ -62,23 +62,40 @@ class JobForm:
                 action=f"The fields are: {known}.",
             )
         if name in self._fields:
-            raise refuse(name, "repeated_field", f"{name} stands in the form twice")
+            raise refuse(
+                name, "repeated_field", f"{name} stands in the form twice", "Send it once."
+            )
         self._fields[name] = value
 
     def _take_file_id(self, text: str) -> None:
         if not text:
             return
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
-            raise refuse(FILE_ID_FIELD, "invalid_field", "input_file_id is not a number")
+            raise refuse(
+                FILE_ID_FIELD,
+                "invalid_field",
+                "input_file_id is not a number",
+                "GET /files?kind=input lists your files.",
+            )
         if int(text) in self._file_ids:
-            raise refuse(FILE_ID_FIELD, "repeated_field", "An input_file_id stands there twice")
+            raise refuse(
+                FILE_ID_FIELD,
+                "repeated_field",
+                "An input_file_id stands there twice",
+                "Send each once.",
+            )
         self._file_ids.append(int(text))
         self._judge_number()
 
     async def open_file(self, name: str, file_name: str) -> IncomingFile:
         """Judge what is known by now, then begin a file. Raises AppError."""
         if name != FILE_FIELD:
-            raise refuse(FILE_FIELD, "unknown_field", "Files belong into the field input_file")
+            raise refuse(
+                FILE_FIELD,
+                "unknown_field",
+                "Files belong into the field input_file",
+                "With curl: -F input_file=@chr20.vcf.gz",
+            )
         asked = read_fields(self._fields)
         if not self._is_repeat:
             await judge(self._deps, self._actor, asked, frozenset(self._fields))
@@ -89,7 +106,11 @@ class JobForm:
     def _judge_number(self) -> None:
         limit = self._deps.settings.max_files_per_job
         if len(self._intake.files) + len(self._file_ids) > limit:
-            raise InvalidInput(f"A job has at most {limit} input files", code="too_many_files")
+            raise InvalidInput(
+                f"A job has at most {limit} input files",
+                code="too_many_files",
+                action="Send the other chromosomes with another job.",
+            )
 
     def content(self) -> bytes:
         """Give what stands for the request when it is repeated: all it says, and the digests of its files."""

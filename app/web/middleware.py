@@ -215,7 +215,9 @@ def _refuse_cross_site(settings: Settings) -> Middleware:
         carries_itself = hdrs.AUTHORIZATION not in request.headers
         if request.method not in _SAFE and carries_itself and is_cross_site(request, own):
             raise Forbidden(
-                "This request comes from a page of another site", code="cross_site_request"
+                "This request comes from a page of another site",
+                code="cross_site_request",
+                action="Send it from a page of this platform, or with «Authorization: Bearer <token>».",
             )
         return await handler(request)
 
@@ -260,5 +262,5 @@ async def _judge_access(request: web.Request, handler: Handler) -> web.StreamRes
                 action="Sign in at POST /api/auth/login and send «Authorization: Bearer <token>».",
             )
         if access is Access.ADMIN and not actor.is_admin:
-            raise Forbidden("Only administrators may do this")
+            raise Forbidden("Only administrators may do this", action="Ask an administrator.")
     return await handler(request)

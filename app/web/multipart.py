@@ -131,7 +131,11 @@ class MultipartScanner:
             self._state = _State.BODY
             return read_headers(data[at + 2 : end]), end + 4
         if len(data) - at >= MAX_HEADER_BYTES:
-            raise InvalidInput("The headers of a part are too long", code="part_headers_too_long")
+            raise InvalidInput(
+                "The headers of a part are too long",
+                code="part_headers_too_long",
+                action="Give the file a shorter name.",
+            )
         self._held = data[at:]
         return None, None
 
@@ -162,10 +166,16 @@ def read_headers(head: bytes) -> PartBegin:
         headers.setdefault(name.strip().lower(), value.strip())
     if headers.get("content-type", "").lower().startswith("multipart/"):
         raise InvalidInput(
-            "A part holds parts of its own, which is not read", code="nested_multipart"
+            "A part holds parts of its own, which is not read",
+            code="nested_multipart",
+            action="Send each file as a part: with curl, -F input_file=@chr20.vcf.gz -F input_file=@chr21.vcf.gz",
         )
     if headers.get("content-transfer-encoding", "").lower() not in _TRANSPARENT:
-        raise InvalidInput("A part is encoded; send its bytes as they are", code="encoded_part")
+        raise InvalidInput(
+            "A part is encoded",
+            code="encoded_part",
+            action="Send its bytes as they are, without «Content-Transfer-Encoding».",
+        )
     kind, _, parameters = headers.get("content-disposition", "").partition(";")
     given = dict(_parameters(f";{parameters}"))
     if kind.strip().lower() != "form-data" or "name" not in given:

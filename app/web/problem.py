@@ -36,12 +36,16 @@ STATUS: Mapping[type[errors.AppError], HTTPStatus] = MappingProxyType(
 )
 
 # What aiohttp itself refuses, in our words.
-_FRAMEWORK: Mapping[int, tuple[str, str]] = MappingProxyType(
+_FRAMEWORK: Mapping[int, tuple[str, str, str]] = MappingProxyType(
     {
-        404: ("not_found", "There is nothing at this address"),
-        405: ("method_not_allowed", "This address does not take this method"),
-        413: ("too_large", "The body is too large"),
-        417: ("expectation_failed", "This expectation cannot be met"),
+        404: ("not_found", "There is nothing at this address", "GET /docs lists all addresses."),
+        405: (
+            "method_not_allowed",
+            "This address does not take this method",
+            "The header «Allow» names those that it takes.",
+        ),
+        413: ("too_large", "The body is too large", "Send less at once."),
+        417: ("expectation_failed", "This expectation cannot be met", "Leave «Expect» out."),
     }
 )
 
@@ -95,11 +99,12 @@ def respond(error: errors.AppError, request_id: str) -> web.Response:
 def respond_to_http(error: web.HTTPException, request_id: str) -> web.Response:
     """Give the answer for something that aiohttp refused."""
     phrase = HTTPStatus(error.status).phrase
-    code, message = _FRAMEWORK.get(error.status, (phrase.lower().replace(" ", "_"), phrase))
+    unknown = (phrase.lower().replace(" ", "_"), phrase, None)
+    code, message, action = _FRAMEWORK.get(error.status, unknown)
     headers: dict[str, str] = {}
     if hdrs.ALLOW in error.headers:
         headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
-    shown = errors.AppError(message, code=code)
+    shown = errors.AppError(message, code=code, action=action)
     return _render(shown, HTTPStatus(error.status), request_id, headers)
 
 

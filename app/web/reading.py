@@ -59,7 +59,9 @@ async def read_json(request: web.Request, kind: Any) -> tuple[bytes, Any]:
         ) from None
     if not fits:
         raise InvalidInput(
-            "The body holds a NUL character or a number beyond 64 bits", code="invalid_json"
+            "The body holds a NUL character or a number beyond 64 bits",
+            code="invalid_json",
+            action="Leave it out: nothing here needs such a value.",
         )
     return bytes(raw), _convert(value, kind, strict=True)
 
@@ -89,6 +91,7 @@ def read_key(request: web.Request) -> str | None:
         raise InvalidInput(
             "The Idempotency-Key is not 1 to 255 visible ASCII characters",
             code="invalid_idempotency_key",
+            action="Use what is new for each request and has no blanks, such as a UUID.",
         )
     return key
 
@@ -122,4 +125,8 @@ def _convert(value: Any, kind: Any, *, strict: bool) -> Any:
 
 
 def _invalid(where: str, message: str) -> InvalidInput:
-    return InvalidInput(f"{where}: {message}", errors=[FieldError(where, message)])
+    return InvalidInput(
+        f"{where}: {message}",
+        action="GET /docs describes what this call takes.",
+        errors=[FieldError(where, message)],
+    )

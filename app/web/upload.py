@@ -103,10 +103,18 @@ async def _read_plain_form(request: web.Request, form: Form, limits: UploadLimit
             raise _over(_MAX_PLAIN_BYTES)
     text = _decode(bytes(body))
     if text.count("&") >= MAX_FIELDS:
-        raise InvalidInput(f"The form has more than {MAX_FIELDS} fields", code="too_many_fields")
+        raise _too_many("field", MAX_FIELDS)
     # Escaped bytes that are no text become surrogates, and are refused as such.
     for name, value in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
         form.take_field(_retold(name), _retold(value))
+
+
+def _too_many(kind: str, limit: int) -> InvalidInput:
+    return InvalidInput(
+        f"The form has more than {limit} {kind}s",
+        code=f"too_many_{kind}s",
+        action="Send each field once, and more files in another request.",
+    )
 
 
 def _over(limit: int) -> TooLarge:
@@ -169,7 +177,7 @@ class _Reader:
             kind, limit = ("file", self._limits.files)
         self._parts[kind] += 1
         if self._parts[kind] > limit:
-            raise InvalidInput(f"The form has more than {limit} {kind}s", code=f"too_many_{kind}s")
+            raise _too_many(kind, limit)
 
     async def _end(self) -> None:
         begin = self._begin
@@ -192,10 +200,18 @@ def _decode(raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        raise InvalidInput("A text field is not UTF-8", code="not_text") from None
+        raise _not_text("is not UTF-8") from None
     if "\0" in text:
-        raise InvalidInput("A text field holds a NUL character", code="not_text")
+        raise _not_text("holds a NUL character")
     return text
+
+
+def _not_text(what: str) -> InvalidInput:
+    return InvalidInput(
+        f"A text field {what}",
+        code="not_text",
+        action="Send text in UTF-8; send a file as one: with curl, -F input_file=@chr20.vcf.gz",
+    )
 
 
 def _retold(text: str) -> str:
