@@ -63,10 +63,11 @@ def add_routes(app: web.Application, endpoints: Iterable[Endpoint] = ENDPOINTS) 
 
 
 def paths_of(endpoint: Endpoint) -> tuple[str, ...]:
-    """Give the paths under which a row is served."""
+    """Give the paths under which a row is served; a slash at the end, as many scripts have it, makes no difference."""
     if endpoint.path.startswith(f"{API_PREFIX}/"):
-        return (endpoint.path,)
-    return (endpoint.path, API_PREFIX + endpoint.path)
+        return (endpoint.path, f"{endpoint.path}/")
+    prefixed = API_PREFIX + endpoint.path
+    return (endpoint.path, prefixed, f"{endpoint.path}/", f"{prefixed}/")
 
 
 def methods_of(endpoint: Endpoint) -> tuple[str, ...]:

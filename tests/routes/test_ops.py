@@ -139,3 +139,8 @@ def test_vendored_files_when_listed_then_each_has_its_version_licence_and_hash()
         row = next(line for line in listed.splitlines() if f"`{file.name}`" in line)
         assert hashlib.sha256(file.read_bytes()).hexdigest() in row
         assert re.search(r"-\d+\.\d+", file.name), "the version stands in the name"
+
+
+async def test_path_when_it_ends_with_a_slash_then_is_the_same(client: Api) -> None:
+    for path in ("/services/", "/api/services/", "/health/live/"):
+        assert (await client.get(path)).status == 200
