@@ -24,7 +24,8 @@ demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep servi
 	@$(BIN)/python -m app demo $(if $(filter 1,$(DEMO_EXIT)),--exit) $(DEMO_ARGS)
 
 .PHONY: test
-test: packages lint types  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
+test: lint types  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
+	@scripts/debian-packages curl
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: run
