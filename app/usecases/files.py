@@ -215,7 +215,11 @@ async def follow_link(deps: Deps, token: str) -> File:
     if read is not None:
         file = await db.find_linked_file(deps.pool, *read, deps.now())
     if file is None:
-        raise NotFound("This link is not, or no longer, good", code="link_not_found")
+        raise NotFound(
+            "This link is not, or no longer, good",
+            code="link_not_found",
+            action="Ask whoever has the file for a new one; its owner finds it at the job.",
+        )
     return file
 
 
