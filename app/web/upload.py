@@ -153,6 +153,8 @@ class _Reader:
     async def take(self, event: PartBegin | memoryview | PartEnd) -> None:
         if isinstance(event, PartBegin):
             self._start(event)
+            if event.file_name:
+                await self._writer()  # what is refused is refused before a byte of the file
         elif isinstance(event, PartEnd):
             await self._end()
         elif self._begin.file_name is None:
