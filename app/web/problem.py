@@ -55,7 +55,9 @@ DATABASE_AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.InterfaceError,  # the pool handed out a connection that died in that moment
+    # What asyncpg makes of a connection that dies while the pool hands it out, or in the middle of a query.
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     ConnectionError,
 )
 """What a database that is away, full or restarting makes of a query."""

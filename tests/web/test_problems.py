@@ -45,7 +45,7 @@ async def test_refusal_when_its_class_has_no_status_then_it_is_a_500(site: Api) 
     problem(await site.get("/unknown-refusal"), 500, "error")
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/numbers/x", "/numbers/", "/%00", "/..%2f..%2fetc"])
+@pytest.mark.parametrize("path", ["/nowhere", "/numbers/x", "/numbers//", "/%00", "/..%2f..%2fetc"])
 async def test_address_when_unknown_then_404(site: Api, path: str) -> None:
     problem(await site.get(path), 404, "not_found")
 
