@@ -8,7 +8,7 @@ from app.core.errors import RateLimited
 from app.security.links import LinkSigner
 from app.security.passwords import Passwords
 from app.security.tokens import TokenSigner
-from app.security.vault import Vault, VaultError, new_key, parse_keys
+from app.security.vault import Vault, VaultError, parse_keys
 
 KEYS = {"new": b"n" * 32, "old": b"o" * 32}
 
@@ -66,7 +66,7 @@ def test_fingerprint_when_keys_were_rotated_then_it_still_fits_its_own_data_alon
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a:", "a:short", ":" + "x" * 43, "a:!!!", f"a:{new_key()}x"]
+    "text", ["", "a", "a:", "a:short", ":" + "x" * 43, "a:!!!", f"a:{'A' * 44}"]
 )
 def test_keys_when_they_cannot_be_read_then_the_vault_refuses(text: str) -> None:
     with pytest.raises(VaultError) as caught:
