@@ -158,6 +158,7 @@ async def test_store_when_longer_than_any_field_then_400(
         (jwt_token(exp=int(in_days(2).timestamp())), "within three days"),
         (jwt_token(expire=1_600_000_000_000), "has expired"),
     ],
+    ids=["no token of a known form", "expired", "expires soon", "expired in milliseconds"],
 )
 async def test_store_when_token_looks_odd_then_it_is_taken_with_a_warning(
     client: Api, alice: Person, service: Service, token: str, words: str
