@@ -12,6 +12,7 @@ from app.core.errors import AppError
 from app.db.migrations import MigrationError
 from app.embedded import EmbeddedServerError
 from app.logs import configure_logging
+from app.security.vault import VaultError
 from app.settings import Settings, SettingsError, load_settings
 
 COMMANDS = (
@@ -58,11 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
         return asyncio.run(_run(args, settings))
     except KeyboardInterrupt:
         return 130
-    except (SettingsError, MigrationError, EmbeddedServerError) as error:
+    except (SettingsError, MigrationError, EmbeddedServerError, VaultError) as error:
         return _fail(str(error))
     except AppError as error:
         return _fail(f"{error.message}. {error.action}" if error.action else error.message)
-    except (OSError, asyncpg.PostgresError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return _fail(f"{type(error).__name__}: {error}")
 
 

@@ -4,6 +4,7 @@ The loop is the test's own so that whatever a test leaves running is seen there 
 takes a few milliseconds.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -55,6 +56,17 @@ def valkey(servers_dir: Path) -> Iterator[Valkey]:
     server = Valkey(servers_dir / "vk")
     yield server
     server.stop()
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """Give pytest's own folder, which other accounts may pass: servers that root starts run as one of them."""
+    if os.geteuid() == 0:
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            mode = folder.stat().st_mode
+            if not mode & 0o001:
+                folder.chmod(mode | 0o011)
+    return tmp_path
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from typing import Any, cast
 from app.security.vault import new_key
 from app.settings import Settings, SettingsError
 
+MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: a key of at least the hash's size
+
 
 def ensure_secrets(settings: Settings) -> Settings:
     """Give the settings with every secret filled in from `<data_dir>/secrets`. Raises SettingsError.
@@ -23,6 +25,9 @@ def ensure_secrets(settings: Settings) -> Settings:
         "link_secret": lambda: secrets.token_urlsafe(48),
     }
     missing = {name: make for name, make in makers.items() if not getattr(settings, name)}
+    for name in makers.keys() - missing.keys() - {"credential_keys"}:
+        if len(getattr(settings, name).encode()) < MIN_SECRET_BYTES:
+            raise SettingsError(f"FIP_{name.upper()} is shorter than {MIN_SECRET_BYTES} bytes")
     if not missing:
         return settings
     try:

@@ -98,6 +98,7 @@ async def test_setting_when_unknown_or_unreadable_then_is_named_and_its_value_is
         ("FIP_PROT", "x-secret"),
         ("FIP_PORT", "x-secret"),
         ("FIP_JWT_SECRET", "x-secret"),
+        ("FIP_CREDENTIAL_KEYS", "x-secret"),
     ):
         status, _, err = await _run("serve", "--data-dir", str(tmp_path), **{name: value})
         assert status == 1
