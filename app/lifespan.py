@@ -31,13 +31,18 @@ from app.security.tokens import TokenSigner
 from app.security.vault import Vault, parse_keys
 from app.settings import Settings
 from app.storage import LocalStore
-from app.tasks.dispatcher import run_dispatcher, run_upkeep
+from app.tasks.dispatcher import every, run_dispatcher, run_upkeep
+from app.tasks.handover import Enqueuer
 from app.tasks.poller import Poller
-from app.tasks.worker import Enqueuer, run_worker
+from app.tasks.worker import run_worker
 from app.usecases.deps import Deps
+from app.usecases.engine.clock import DatabaseClock
+from app.usecases.engine.leases import give_leases_back
 from app.usecases.events import EventHub
 
 log = structlog.get_logger(__name__)
+
+CLOCK_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,10 @@ async def open_platform(
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(open_servers(settings, join=join))
         pool = await stack.enter_async_context(open_database(servers, settings))
+        clock = DatabaseClock()
+        await clock.read(pool)
+        reading = every(CLOCK_EVERY_S, "clock", lambda: clock.read(pool))
+        await _background(stack, reading, "clock")
         transport = Transport(
             allowed_networks=settings.allowed_networks,
             timeouts=timeouts(settings),
@@ -169,6 +178,7 @@ async def open_platform(
             inspector=inspector,
             enqueue=enqueuer,
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            now=clock,
         )
         events = EventHub(pool)
         await _background(stack, events.run(), "events")
@@ -180,7 +190,8 @@ async def open_platform(
 
 
 async def start_engine(stack: AsyncExitStack, deps: Deps, servers: Servers) -> None:
-    """Start the engine's loops; they end with the stack."""
+    """Start the engine's loops; they end with the stack, which then gives back what they had in hand."""
+    stack.push_async_callback(give_leases_back, deps)
     await _background(stack, run_worker(deps, servers.redis_url, alone=servers.ours), "worker")
     await _background(stack, run_dispatcher(deps), "dispatcher")
     await _background(stack, Poller(deps).run(), "poller")

@@ -5,7 +5,7 @@ columns of the job it touches (`fields`). The engine writes it by compare-and-se
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.core.failures import explain
@@ -16,12 +16,19 @@ from app.core.remote import RemoteState, RemoteStatus
 
 SUBMITTED_PROGRESS = 10
 COLLECT_PROGRESS = 90
+WAITS_LONG = (
+    "The job has waited longer than expected; it goes on waiting."
+    " You can cancel it and choose another service"
+)
 _STOPPED = (RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `fields` are columns of `imputation_jobs`; `release` gives the lease back with it."""
+    """One change. `fields` are columns of `imputation_jobs`; `release` gives the lease back with it.
+
+    `mark` is when the job's account had last been woken as the step began: was it woken since, what follows is due at once.
+    """
 
     event: Event
     message: str | None = None
@@ -30,6 +37,7 @@ class Change:
     fields: Mapping[str, object] = field(default_factory=dict)
     notices: tuple[NoticeEvent, ...] = ()
     release: bool = True
+    mark: datetime | None = None
 
 
 def remote_progress(share: float | None) -> int:
@@ -43,12 +51,12 @@ def remote_progress(share: float | None) -> int:
 def hold(
     stage: Stage,
     reason: str,
-    at: datetime | None,
+    at: datetime,
     *,
     action: Action = Action.SUBMIT,
     **fields: object,
 ) -> Change:
-    """Let a job that is not at the remote yet wait until `at` (None: until somebody wakes it), and say why."""
+    """Let a job wait until `at`, and say why. There is always an end to a wait: what wakes a job may get lost."""
     values = {"hold_reason": reason, "next_action": action, "next_action_at": at, **fields}
     return Change(Event.HOLD, reason, stage, fields=values)
 
@@ -101,17 +109,54 @@ def observe(
             return None
 
 
+def revise(
+    job: Job, remote: RemoteStatus, service: str, now: datetime, settle: timedelta
+) -> Change | None:
+    """Give what another look changes for a job that had ended at the remote and whose results are due; None if nothing.
+
+    A server's first word need not be its last: a cancelled run of Cloudgene is FAILED for a moment before it is CANCELED
+    (cloudgene3 AbstractJob.run), and an operator may start a failed job again.
+    """
+    match remote.state:
+        case RemoteState.CANCELLED:
+            return observe(job, remote, service, now, settle)
+        case RemoteState.GONE if job.outcome == "completed":
+            return fail(
+                "results_gone",
+                f"{service} no longer has the results: they expired or were deleted",
+                "Press retry to run the job again.",
+            )
+        case RemoteState.SUCCEEDED if job.outcome != "completed":
+            change = observe(job, remote, service, now, settle)
+        case RemoteState.FAILED if job.outcome != "failed":
+            change = observe(job, remote, service, now, settle)
+        case RemoteState.WAITING | RemoteState.RUNNING | RemoteState.DEAD:
+            change = Change(
+                Event.REMOTE_RUNNING,
+                f"{service} works on the job again",
+                Stage.REMOTE_RUNNING,
+                fields={"remote_state": remote.raw, "outcome": None, "next_action": Action.POLL}
+                | {"next_action_at": now, "has_slot": True, "failures": 0, "hold_reason": None},
+            )
+        case _:
+            return None
+    forgotten = {"error_code": None, "error_message": None, "error_action": None}
+    return change and replace(change, fields={**forgotten, **change.fields})
+
+
 def _waiting(job: Job, remote: RemoteStatus, service: str) -> Change | None:
     late = job.notified_waiting_at is not None
     stage = Stage.WAITING_TOO_LONG if late else Stage.REMOTE_QUEUE
-    seen = (job.status, job.stage, job.queue_position)
-    if seen == (Status.QUEUED, stage, remote.queue_position) and (late or job.hold_reason is None):
+    reason = WAITS_LONG if late else None
+    seen = (job.status, job.stage, job.queue_position, job.hold_reason)
+    if seen == (Status.QUEUED, stage, remote.queue_position, reason):
         return None
     place = "" if remote.queue_position is None else f", {remote.queue_position} ahead"
     fields = {
         "queue_position": remote.queue_position,
         "remote_state": remote.raw,
-        **({} if late else {"hold_reason": None}),
+        "hold_reason": reason,
+        "has_slot": True,
     }
     return Change(
         Event.REMOTE_QUEUED,
@@ -136,6 +181,7 @@ def _running(job: Job, remote: RemoteStatus) -> Change | None:
         "remote_state": remote.raw,
         "remote_step": step,
         "hold_reason": None,
+        "has_slot": True,
     }
     return Change(
         Event.REMOTE_RUNNING,
@@ -179,8 +225,9 @@ def _failed(job: Job, remote: RemoteStatus, service: str, at: datetime) -> Chang
 
 
 def _dead(job: Job, remote: RemoteStatus, service: str) -> Change | None:
+    """A dead job takes none of the account's slots (cloudgene3 JobService.submitJob counts waiting and running ones)."""
     if job.stage is Stage.REMOTE_DEAD:
         return None
-    reason = f"{service} was restarted while the job was there; it was asked to start it again"
-    fields = {"remote_state": remote.raw, "hold_reason": reason}
+    reason = f"{service} was restarted while the job was there; it is asked to start it again"
+    fields = {"remote_state": remote.raw, "hold_reason": reason, "has_slot": False}
     return Change(Event.REMOTE_QUEUED, reason, Stage.REMOTE_DEAD, fields=fields)

@@ -64,9 +64,30 @@ _TABLE: tuple[tuple[str, Explanation], ...] = (
         Explanation("unphased_input", "Choose a phasing engine, or submit phased genotypes."),
     ),
     (
-        r"malformed|No GT field|No genotypes",
+        r"individuals or more have the following ID",
+        Explanation(
+            "doubled_samples",
+            "Give every sample its own name (bcftools reheader) and submit again.",
+        ),
+    ),
+    (
+        r"same (amount|number) of samples",
+        Explanation(
+            "unequal_samples",
+            "All files of a job must hold the same samples in the same order (bcftools view -S). Then submit again.",
+        ),
+    ),
+    (
+        r"malformed|No GT field|No genotypes|No vcf\.gz input files",
         Explanation(
             "malformed_input", "Check the file with «bcftools view» and submit a repaired one."
+        ),
+    ),
+    (
+        r"not installed or wrong permissions|application .* not found",
+        Explanation(
+            "panel_unavailable",
+            "The service does not offer this reference panel to your account (any longer): choose another one.",
         ),
     ),
     (

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 import structlog
 
 from app.db.engine import ENGINE
 from app.usecases.deps import Deps
+from app.usecases.engine.leases import DATABASE_AWAY
 from app.usecases.engine.upkeep import ask_overdue, check_services, tidy
 from app.usecases.outbox import is_mail_due
 
@@ -31,16 +31,20 @@ async def dispatch_once(deps: Deps) -> int:
             "submit_next", row["id"], key=f"submit:{row['id']}:{row['submit_epoch']}"
         )
     if await is_mail_due(deps.pool, now):
-        await deps.enqueue("deliver_mail", key=f"mail:{now.timestamp():.0f}")
+        await deps.enqueue("deliver_mail", key="mail")
     return len(steps) + len(accounts)
 
 
 async def every(seconds: float, name: str, act: Callable[[], Awaitable[object]]) -> None:
-    """Do something again and again until cancelled; a failure is logged and does not end it."""
-    while True:
+    """Do something again and again until cancelled; a failure is logged and does not end it.
+
+    Drivers sometimes make a failure, or nothing at all, of a cancellation: it is looked for after each round.
+    """
+    task = asyncio.current_task()
+    while task is None or not task.cancelling():
         try:
             await act()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_AWAY as error:
             log.warning("tasks.round_failed", loop=name, reason=type(error).__name__)
         except Exception:
             log.exception("tasks.round_failed", loop=name)

@@ -1,7 +1,7 @@
 """The polling scheduler: one heap over the accounts that this process looks after, and a limit per service.
 
-Polling is not a queue's work (docs/decisions: «Polling is a heap, not a queue»): arq's re-enqueued jobs were measured at 290 times
-the delay. Accounts are leased in PostgreSQL, so several processes share them and a dead one's are taken over.
+Polling is not a queue's work (docs/decisions/0003): arq's re-enqueued jobs were measured at 290 times the delay. Accounts are
+leased in PostgreSQL, so several processes share them and a dead one's are taken over.
 """
 
 import asyncio
@@ -10,13 +10,13 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import asyncpg
 import structlog
 
 from app.core.polling import backoff, poll_interval
 from app.db.engine import ENGINE
 from app.tasks.dispatcher import every
 from app.usecases.deps import Deps
+from app.usecases.engine.leases import DATABASE_AWAY
 from app.usecases.engine.polling import look
 
 log = structlog.get_logger(__name__)
@@ -29,14 +29,19 @@ SPREAD_ABOVE = 50
 
 @dataclass(slots=True)
 class Watched:
-    """An account that this process looks after. `due` and `leased_until` are times of the loop, in seconds."""
+    """An account that this process looks after. `due` and `leased_until` are times of the loop, in seconds.
+
+    `mark` is when it was last woken, as far as we know; `is_woken` that this happened during a look, which may have come too early.
+    """
 
     service_id: int
     due: float
     leased_until: float
+    mark: datetime
+    changed_at: float
     failures: int = 0
-    changed_at: float = 0.0
-    busy: bool = False
+    is_busy: bool = False
+    is_woken: bool = False
 
 
 class Poller:
@@ -49,7 +54,6 @@ class Poller:
         self._gates: dict[int, asyncio.Semaphore] = {}
         self._looks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
-        self._seen_until: datetime | None = None
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -59,12 +63,14 @@ class Poller:
                 group.create_task(every(interval, "poll accounts", self.claim))
                 group.create_task(self._schedule())
         finally:
-            for task in self._looks:
+            looks = [*self._looks]
+            for task in looks:
                 task.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
 
     async def claim(self) -> None:
         """Take over accounts that nobody looks after, renew the leases of ours, and notice those that were woken."""
-        deps, now = self._deps, self._deps.now()
+        deps, now, clock = self._deps, self._deps.now(), _clock()
         lease_s = deps.settings.lease_s
         lease = timedelta(seconds=lease_s)
         rows = await ENGINE.claim_polled_accounts.rows(
@@ -75,26 +81,30 @@ class Poller:
             renew_before=now + lease / 2,
             max_rows=MAX_CLAIMS,
         )
-        clock = _clock()
         spread = lease_s / 2 if len(rows) > SPREAD_ABOVE else 0.2
         for row in rows:
-            if row["id"] in self._watched:
-                self._watched[row["id"]].leased_until = clock + lease_s
+            account_id = row["id"]
+            if account_id in self._watched:
+                self._watched[account_id].leased_until = clock + lease_s
                 continue
             later = max(0.0, (row["next_poll_at"] - now).total_seconds())
             due = clock + later + random.random() * spread  # noqa: S311 - spreads load, guards nothing
-            self._watched[row["id"]] = Watched(
-                row["service_id"], due, clock + lease_s, changed_at=clock
+            self._watched[account_id] = Watched(
+                row["service_id"], due, clock + lease_s, row["next_poll_at"], clock
             )
-            self._push(row["id"], due)
-        since = self._seen_until or now - lease
-        self._seen_until = now
-        woken = await ENGINE.list_woken_polls.rows(
-            deps.pool, owner=deps.owner, since=since, now=now
-        )
-        for row in woken:
-            if row["id"] in self._watched:
-                self._push(row["id"], clock)
+            self._push(account_id, due)
+        for row in await ENGINE.list_woken_polls.rows(deps.pool, owner=deps.owner):
+            self._wake_up(row["id"], row["next_poll_at"])
+
+    def _wake_up(self, account_id: int, mark: datetime) -> None:
+        watched = self._watched.get(account_id)
+        if watched is None or watched.mark == mark:
+            return
+        watched.mark = mark
+        if watched.is_busy:
+            watched.is_woken = True
+        else:
+            self._push(account_id, _clock())
 
     def _push(self, account_id: int, due: float) -> None:
         self._watched[account_id].due = due
@@ -108,8 +118,8 @@ class Poller:
             while self._heap and self._heap[0][0] <= clock:
                 due, account_id = heapq.heappop(self._heap)
                 watched = self._watched.get(account_id)
-                if watched is not None and watched.due == due and not watched.busy:
-                    watched.busy = True
+                if watched is not None and watched.due == due and not watched.is_busy:
+                    watched.is_busy = True
                     task = asyncio.create_task(self._look(account_id, watched), name="look")
                     self._looks.add(task)
                     task.add_done_callback(self._looks.discard)
@@ -124,28 +134,31 @@ class Poller:
     async def _look(self, account_id: int, watched: Watched) -> None:
         """Look once, within the service's limit, and say when to look again."""
         gate = self._gates.setdefault(watched.service_id, asyncio.Semaphore(LOOKS_PER_SERVICE))
-        wait_s: float | None = self._deps.settings.retry_base_s
+        wait_s: float | None = None
         try:
             async with gate:
                 if _clock() < watched.leased_until:
+                    watched.is_woken = False
                     async with asyncio.timeout(LOOK_TIMEOUT_S):
                         wait_s = await self._look_once(account_id, watched)
-                else:
-                    wait_s = None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_AWAY as error:
             log.warning("poller.look_failed", account_id=account_id, reason=type(error).__name__)
+            wait_s = self._back_off(watched, self._deps.settings.retry_base_s)
         except Exception:
             log.exception("poller.look_failed", account_id=account_id)
-        watched.busy = False
-        if wait_s is None:
-            self._watched.pop(account_id, None)
-        else:
-            self._push(account_id, _clock() + wait_s)
+            wait_s = self._back_off(watched, self._deps.settings.retry_base_s)
+        watched.is_busy = False
+        if wait_s is not None:
+            self._push(account_id, _clock() + (0.0 if watched.is_woken else wait_s))
+        elif self._watched.get(account_id) is watched:
+            del self._watched[account_id]
 
     async def _look_once(self, account_id: int, watched: Watched) -> float | None:
         deps = self._deps
         result = await look(deps, account_id, watched.failures)
         if result.jobs == 0:
+            # Forgotten first: should it be claimed again before it is released here, it is a new one.
+            self._watched.pop(account_id, None)
             await ENGINE.release_polled_account.run(
                 deps.pool, account_id=account_id, owner=deps.owner
             )
@@ -153,11 +166,14 @@ class Poller:
         if result.changed:
             watched.changed_at = _clock()
         if result.failed:
-            watched.failures += 1
-            longest = deps.settings.retry_max_s
-            return backoff(watched.failures, result.interval_s, longest, random.random)
+            return self._back_off(watched, result.interval_s)
         watched.failures = 0
         return poll_interval(result.interval_s, _clock() - watched.changed_at)
+
+    def _back_off(self, watched: Watched, interval_s: float) -> float:
+        watched.failures += 1
+        longest = max(interval_s, self._deps.settings.retry_max_s)
+        return backoff(watched.failures, interval_s, longest, random.random)
 
 
 def _clock() -> float:

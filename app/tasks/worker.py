@@ -1,8 +1,4 @@
-"""The arq worker inside our process. Redis is disposable: whatever is lost there is handed over again from PostgreSQL.
-
-Keys of tasks carry the step and the minute, so neither a kept key nor the in-progress lock of a killed worker (which
-arq keeps for its longest time limit plus 10 s) can hold a step back for longer than a minute.
-"""
+"""The arq worker inside our process. It takes what was handed over and starts the steps; losing it loses nothing."""
 
 import asyncio
 import contextlib
@@ -11,24 +7,34 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from uuid import UUID
 
-import msgspec
 import structlog
-from arq import Worker, create_pool, func
-from arq.connections import ArqRedis, RedisSettings
-from redis.exceptions import RedisError
+from arq import Worker, func
+from arq.connections import ArqRedis
 
+from app.tasks.handover import (
+    ANSWER_TIMEOUT_S,
+    KEPT_S,
+    QUEUE,
+    REDIS_AWAY,
+    Enqueuer,
+    open_redis,
+)
 from app.usecases.deps import Deps
 from app.usecases.engine.cancellation import cancel
 from app.usecases.engine.collection import collect
+from app.usecases.engine.leases import DATABASE_AWAY
 from app.usecases.engine.submission import submit_next
 from app.usecases.outbox import deliver_due
 
+__all__ = ["TASKS", "Enqueuer", "Steps", "run_worker"]
+
 log = structlog.get_logger(__name__)
 
-QUEUE = "fip:steps"
 STEP_TIMEOUT_S = 7 * 86_400  # steps bound themselves; a submission may upload for hours
 MAILS_PER_RUN = 50
+SWEEP_EVERY_S = 30.0
 RESTART_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+STABLE_AFTER_S = 60.0
 
 Handler = Callable[[Deps, str], Awaitable[object]]
 
@@ -55,71 +61,46 @@ TASKS: dict[str, Handler] = {
     "cancel": _cancel,
     "deliver_mail": _deliver_mail,
 }
+ONE_AT_A_TIME = frozenset({"deliver_mail"})
+"""In a process: a mail server that hangs must not fill all places."""
 
 
-def redis_settings(url: str) -> RedisSettings:
-    """Read a Redis URL; `unix:///path` for a socket."""
-    settings = RedisSettings.from_dsn(url)
-    settings.conn_retries = 1
-    return settings
+class Steps:
+    """The steps under way in this process. They end with the process, not with an arq worker that lost its Redis."""
 
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+        self._running: dict[asyncio.Task[None], str] = {}
 
-async def connect(url: str) -> ArqRedis:
-    """Open a Redis pool that speaks JSON. Raises RedisError or OSError."""
-    return await create_pool(
-        redis_settings(url),
-        job_serializer=msgspec.json.encode,
-        job_deserializer=msgspec.json.decode,
-        default_queue_name=QUEUE,
-    )
+    async def run(self, name: str, argument: str) -> None:
+        """Run a step to its end. Does nothing when there is no place for it: the dispatcher hands it over again."""
+        names = list(self._running.values())
+        if len(names) >= self._deps.settings.worker_max_steps:
+            return
+        if name in ONE_AT_A_TIME and name in names:
+            return
+        step = asyncio.create_task(self._run(name, argument), name=name)
+        self._running[step] = name
+        step.add_done_callback(self._running.pop)
+        await asyncio.shield(step)
 
-
-class Enqueuer:
-    """Hands steps over to whichever worker is free. Never raises: the dispatcher finds again what got lost."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._redis: ArqRedis | None = None
-
-    async def __call__(self, task: str, *args: str | int, key: str) -> None:
-        """Enqueue a task once for each key and minute."""
+    async def _run(self, name: str, argument: str) -> None:
         try:
-            async with asyncio.timeout(2.0):
-                if self._redis is None:
-                    self._redis = await connect(self._url)
-                name = f"{key}:{int(time.time() // 60)}"
-                argument = str(args[0]) if args else ""
-                await self._redis.enqueue_job(task, argument, _job_id=name, _expires=60_000)
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("tasks.not_enqueued", task=task, reason=type(error).__name__)
-
-    async def ping(self) -> bool:
-        """Tell whether Redis answers."""
-        try:
-            async with asyncio.timeout(2.0):
-                if self._redis is None:
-                    self._redis = await connect(self._url)
-                return bool(await self._redis.ping())
-        except (RedisError, OSError, TimeoutError):
-            return False
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._redis is not None:
-            await self._redis.aclose()
-
-
-def _task(name: str, handler: Handler, deps: Deps) -> Any:
-    async def run(_ctx: dict[Any, Any], argument: str) -> None:
-        try:
-            await handler(deps, argument)
+            await TASKS[name](self._deps, argument)
+        except DATABASE_AWAY as error:
+            log.warning("tasks.step_failed", task=name, reason=type(error).__name__)
         except Exception:
             # The lease runs out and the dispatcher hands the step over again.
             log.exception("tasks.step_failed", task=name, argument=argument)
 
-    return func(
-        cast("Any", run), name=name, timeout=STEP_TIMEOUT_S, keep_result=0, max_tries=1_000_000
-    )
+    async def end(self, grace_s: float) -> None:
+        """Let steps finish for a while, then cancel them; their leases are given back by the process."""
+        if self._running:
+            await asyncio.wait([*self._running], timeout=grace_s)
+        left = [*self._running]
+        for step in left:
+            step.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 async def run_worker(deps: Deps, url: str, *, alone: bool) -> None:
@@ -127,26 +108,82 @@ async def run_worker(deps: Deps, url: str, *, alone: bool) -> None:
 
     `alone` says that no other worker uses this Redis: locks that a killed one left are cleared.
     """
+    steps = Steps(deps)
+    clock = asyncio.get_running_loop().time
     failures = 0
-    while True:
-        try:
-            await _run_once(deps, url, alone=alone)
-        except (RedisError, OSError) as error:
-            log.warning("tasks.worker_restarts", reason=type(error).__name__)
-        except Exception:
-            log.exception("tasks.worker_failed")
-        await asyncio.sleep(RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S) - 1)])
-        failures += 1
+    try:
+        while True:
+            began = clock()
+            try:
+                await _run_once(deps, steps, url, alone=alone)
+            except REDIS_AWAY as error:
+                log.warning("tasks.worker_restarts", reason=type(error).__name__)
+            except Exception:
+                log.exception("tasks.worker_failed")
+            failures = 0 if clock() - began > STABLE_AFTER_S else failures + 1
+            await asyncio.sleep(RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S) - 1)])
+    finally:
+        await steps.end(deps.settings.shutdown_grace_s)
 
 
-async def _run_once(deps: Deps, url: str, *, alone: bool) -> None:
-    pool = await connect(url)
-    if alone:
-        async for lock in pool.scan_iter("arq:in-progress:*"):
-            await pool.delete(lock)
-    worker = Worker(
-        functions=[_task(name, handler, deps) for name, handler in TASKS.items()],
-        redis_pool=pool,
+async def _run_once(deps: Deps, steps: Steps, url: str, *, alone: bool) -> None:
+    redis = open_redis(url)
+    worker = _make_worker(deps, steps, redis)
+    worker.is_alone = alone
+    worker.main_task = asyncio.create_task(worker.main(), name="arq worker")
+    try:
+        await asyncio.shield(worker.main_task)
+    finally:
+        await worker.end()
+        with contextlib.suppress(*REDIS_AWAY):
+            await redis.aclose(close_connection_pool=True)
+
+
+class StepWorker(Worker):
+    """arq's worker with a main loop that can be ended between two commands; redis-py loses connections that are cancelled."""
+
+    is_alone = False
+    is_ending = False
+
+    async def main(self) -> None:
+        """Take what is in the queue until the end; raises what Redis's absence raises."""
+        if self.is_alone:
+            async for lock in self.pool.scan_iter("arq:in-progress:*"):
+                await self.pool.delete(lock)
+        swept = -SWEEP_EVERY_S
+        while not self.is_ending:
+            await self._poll_iteration()
+            if self.loop.time() - swept >= SWEEP_EVERY_S:
+                swept = self.loop.time()
+                await self._sweep()
+            await asyncio.sleep(self.poll_delay_s)
+
+    async def _sweep(self) -> None:
+        """Remove what nobody can run any longer from the queue.
+
+        A killed worker's entries stay there as long as its locks do, for days, and a worker looks at the oldest few hundred only.
+        """
+        too_old = int((time.time() - 2 * KEPT_S) * 1000)
+        await self.pool.zremrangebyscore(QUEUE, "-inf", too_old)
+
+    async def end(self) -> None:
+        """End arq's side: what waits for a step lets go of it; the steps themselves go on."""
+        self.is_ending = True
+        for waiting in [*self.job_tasks.values()]:
+            waiting.cancel()
+        tasks = {*self.tasks.values()} | ({self.main_task} if self.main_task else set())
+        if not tasks:
+            return
+        _, left = await asyncio.wait(tasks, timeout=2 * ANSWER_TIMEOUT_S)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _make_worker(deps: Deps, steps: Steps, redis: ArqRedis) -> StepWorker:
+    return StepWorker(
+        functions=[_task(name, steps) for name in TASKS],
+        redis_pool=redis,
         queue_name=QUEUE,
         handle_signals=False,
         keep_result=0,
@@ -155,30 +192,15 @@ async def _run_once(deps: Deps, url: str, *, alone: bool) -> None:
         job_timeout=STEP_TIMEOUT_S,
         poll_delay=0.2,
         health_check_interval=3600,
-        job_serializer=msgspec.json.encode,
-        job_deserializer=msgspec.json.decode,
+        job_serializer=redis.job_serializer,
+        job_deserializer=redis.job_deserializer,
     )
-    try:
-        await worker.async_run()
-    finally:
-        await _end(worker, pool, deps.settings.shutdown_grace_s)
 
 
-async def _end(worker: Worker, pool: ArqRedis, grace_s: float) -> None:
-    """Let steps finish for a while, then cancel them: their leases are given back or run out.
+def _task(name: str, steps: Steps) -> Any:
+    async def run(_ctx: dict[Any, Any], argument: str) -> None:
+        await steps.run(name, argument)
 
-    Done here and not by `Worker.close`, which takes Redis's absence, or a warning of its driver, for a reason to raise, and so
-    would turn the cancellation that brought us here into an ordinary failure.
-    """
-    worker.allow_pick_jobs = False
-    tasks = [*worker.tasks.values()]
-    if worker.main_task is not None:
-        worker.main_task.cancel()
-        await asyncio.gather(worker.main_task, return_exceptions=True)
-    if tasks:
-        await asyncio.wait(tasks, timeout=grace_s)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    with contextlib.suppress(RedisError, OSError, TimeoutError):
-        await pool.aclose(close_connection_pool=True)
+    return func(
+        cast("Any", run), name=name, timeout=STEP_TIMEOUT_S, keep_result=0, max_tries=1_000_000
+    )

@@ -14,12 +14,44 @@ from app.usecases.deps import Deps
 from app.usecases.notices import announce
 
 
-async def record(deps: Deps, conn: Connection, job: Job, change: Change) -> Job | None:
+async def record(
+    deps: Deps, conn: Connection, job: Job, change: Change, *, seen: datetime | None = None
+) -> Job | None:
     """Write a change inside the caller's transaction; None when somebody else moved the job: reload and decide once more.
 
+    A step that has the job in hand is fenced by its number; whoever has not gives the row's `updated_at` as `seen`.
     Raises InvalidTransition when the change does not apply to the status of `job`.
     """
     now = deps.now()
+    patch = _patch(job, change, now)
+    if change.mark is not None:
+        mark = await ENGINE.hold_wake_mark.value(conn, account_id=job.account_id)
+        if mark != change.mark:
+            patch["next_action_at"] = now
+    written = await write_job(conn, job, msgspec.to_builtins(patch), seen=seen)
+    if written is None:
+        return None
+    if change.message is not None:
+        await ENGINE.insert_status_update.value(
+            conn,
+            job_id=job.id,
+            user_id=job.user_id,
+            status=written.status,
+            stage=written.stage,
+            progress_percentage=written.progress_percentage,
+            message=change.message,
+        )
+    for event in change.notices:
+        await announce(conn, written, event, settings=deps.settings, now=now)
+    if job.has_slot and not written.has_slot:
+        await ENGINE.wake_submissions.run(conn, account_id=job.account_id, now=now)
+    if written.is_final:
+        await ENGINE.revoke_remote_links.run(conn, job_id=job.id, now=now)
+    return written
+
+
+def _patch(job: Job, change: Change, now: datetime) -> dict[str, Any]:
+    """Give the columns that a change writes."""
     status = advance(job.status, change.event)
     patch: dict[str, Any] = {
         "status": status,
@@ -41,40 +73,26 @@ async def record(deps: Deps, conn: Connection, job: Job, change: Change) -> Job 
         }
         if status is Status.COMPLETED:
             patch["progress_percentage"] = 100
-    written = await write_job(conn, job, msgspec.to_builtins(patch))
-    if written is None:
-        return None
-    if change.message is not None:
-        await ENGINE.insert_status_update.value(
-            conn,
-            job_id=job.id,
-            user_id=job.user_id,
-            status=written.status,
-            stage=written.stage,
-            progress_percentage=written.progress_percentage,
-            message=change.message,
-        )
-    for event in change.notices:
-        await announce(conn, written, event, settings=deps.settings, now=now)
-    if job.has_slot and not written.has_slot:
-        await free_slot(conn, job.account_id, now)
-    return written
+    return patch
 
 
-async def apply(deps: Deps, job: Job, change: Change) -> Job | None:
-    """Write a change in a transaction of its own; None when somebody else moved the job."""
+async def apply(
+    deps: Deps, job: Job, change: Change, *, seen: datetime | None = None
+) -> Job | None:
+    """Write a change in a transaction of its own; None when somebody else moved the job. `seen` as in `record`."""
     async with deps.pool.acquire() as conn, conn.transaction():
-        written = await record(deps, conn, job, change)
-    if written is not None and change.notices:
-        await deps.enqueue("deliver_mail", key="mail")
-    if written is not None and job.has_slot and not written.has_slot:
-        await deps.enqueue("submit_next", job.account_id, key=f"slot:{job.id}")
+        written = await record(deps, conn, job, change, seen=seen)
+    if written is not None:
+        await hand_on(deps, job, written, change)
     return written
 
 
-async def free_slot(conn: Connection, account_id: int, now: datetime) -> None:
-    """Make the submissions that wait for a slot of this account due."""
-    await ENGINE.wake_submissions.run(conn, account_id=account_id, now=now, stage=None)
+async def hand_on(deps: Deps, job: Job, written: Job, change: Change) -> None:
+    """After the commit, hand over what a change made due."""
+    if change.notices:
+        await deps.enqueue("deliver_mail", key="mail")
+    if job.has_slot and not written.has_slot:
+        await deps.enqueue("submit_next", job.account_id, key=f"slot:{job.id}")
 
 
 def in_seconds(deps: Deps, seconds: float) -> datetime:

@@ -4,15 +4,20 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from app.adapters.base import Adapter, Credential, ServiceUnavailable
 from app.core.changes import Change, hold
 from app.core.errors import NoCredentials
 from app.core.jobs import Action, Stage
 from app.core.models import Job, Service, build
+from app.core.policy import may_use_shared
 from app.core.polling import backoff
-from app.db.engine import ENGINE
+from app.db.accounts import find_user
+from app.db.engine import Account
 from app.db.services import SERVICES
-from app.usecases.credentials import open_credential
+from app.security.vault import VaultError
+from app.usecases.credentials import Secret, open_credential, shared_context
 from app.usecases.deps import Deps
 from app.usecases.engine.changes import in_seconds
 
@@ -22,11 +27,17 @@ class Remote:
     """A service and the adapter that is bound to it and to one account's credential."""
 
     service: Service
+    account: Account
     adapter: Adapter
 
     @property
     def name(self) -> str:
         return self.service.name
+
+    @property
+    def credential_name(self) -> str:
+        """What the account's credential is called to its owner."""
+        return "the shared credential" if self.account.is_shared else "your credential"
 
 
 async def get_service(deps: Deps, service_id: int) -> Service:
@@ -37,20 +48,41 @@ async def get_service(deps: Deps, service_id: int) -> Service:
     return build(Service, row)
 
 
-async def open_remote(deps: Deps, job: Job) -> Remote:
+async def open_remote(deps: Deps, job: Job, account: Account) -> Remote:
     """Open the adapter with the credential of the account that the job belongs to: the user's own, or the shared one.
 
-    Raises NoCredentials when none is stored, it cannot be opened, or it is no longer of that account (another account would
-    not see the job at the remote), ServiceUnavailable when the service is set up wrongly.
+    Another account would not see the job at the remote, so it is the account that decides and not what the user would use today.
+    Raises NoCredentials when none is stored, it cannot be opened, or (before the job was sent) the user may no longer use it,
+    ServiceUnavailable when the service is set up wrongly.
     """
     service = await get_service(deps, job.service_id)
-    opened = await open_credential(deps, service, job.user_id)
-    account = await ENGINE.get_account.row(deps.pool, account_id=job.account_id)
-    if account is None or (account["user_id"] is None) != (opened.source == "shared"):
-        raise NoCredentials(
-            f"The credential with which this job was submitted to {service.name} is no longer stored"
-        )
-    return Remote(service, open_adapter(deps, service, opened.credential))
+    if service.credential_kind == "none":
+        credential = None
+    elif account.is_shared:
+        is_sent = job.intent_at is not None or job.external_job_id is not None
+        user = None if is_sent else await find_user(deps.pool, job.user_id)
+        if not is_sent and (user is None or not may_use_shared(service, user)):
+            raise NoCredentials(f"You may no longer use the shared credential for {service.name}")
+        credential = _open_shared(deps, service)
+    else:
+        opened = await open_credential(deps, service, job.user_id)
+        if opened.source != "user":
+            raise NoCredentials(
+                f"The credential with which this job was submitted to {service.name} is no longer stored"
+            )
+        credential = opened.credential
+    return Remote(service, account, open_adapter(deps, service, credential))
+
+
+def _open_shared(deps: Deps, service: Service) -> Credential:
+    if service.credential_policy != "shared" or service.shared_secret is None:
+        raise NoCredentials(f"The shared credential for {service.name} is no longer set")
+    context = shared_context(service.id, service.base_url)
+    try:
+        text = deps.vault.open(service.shared_secret, service.shared_secret_key_id or "", *context)
+    except VaultError:
+        raise NoCredentials(f"The shared credential for {service.name} cannot be opened") from None
+    return msgspec.json.decode(text, type=Secret).as_credential()
 
 
 def open_adapter(deps: Deps, service: Service, credential: Credential | None) -> Adapter:
@@ -66,6 +98,11 @@ def open_adapter(deps: Deps, service: Service, credential: Credential | None) ->
         raise ServiceUnavailable(f"an administrator has to mend its settings: {error}") from None
 
 
+def poll_interval(deps: Deps, service: Service) -> float:
+    """Give the seconds between two looks at a service."""
+    return deps.settings.poll_interval_s or service.poll_interval_s
+
+
 def retry_at(deps: Deps, failures: int) -> datetime:
     """Give the time of the next try after the n-th failure in a row."""
     limits = deps.settings
@@ -75,7 +112,14 @@ def retry_at(deps: Deps, failures: int) -> datetime:
 
 
 def unavailable(
-    deps: Deps, job: Job, action: Action, service: str, reason: str, **fields: object
+    deps: Deps,
+    job: Job,
+    action: Action,
+    reason: str,
+    *,
+    service: str = "The service",
+    mark: datetime | None = None,
+    **fields: object,
 ) -> Change:
     """Hold a job because its service does not answer as it should: an outage is not a failure."""
     failures = job.failures + 1
@@ -89,4 +133,5 @@ def unavailable(
         **fields,
     )
     known = job.stage is Stage.SERVICE_UNAVAILABLE
-    return Change(change.event, None if known else said, change.stage, fields=change.fields)
+    message = None if known else said
+    return Change(change.event, message, change.stage, fields=change.fields, mark=mark)

@@ -46,25 +46,28 @@ async def keep_messages(deps: Deps, job: Job, status: RemoteStatus) -> None:
 async def keep_output(deps: Deps, job: Job, output: RemoteOutput, sink: StoreSink) -> None:
     """Make the files of a finished download part of the job. Raises LeaseLost when the job is no longer ours.
 
-    A crash between the files' rename and the commit leaves files that no row names; the upkeep removes those.
+    A crash between the files' rename and the commit leaves files that no row names, and so does a commit whose answer is lost:
+    it may have happened. The upkeep removes them.
     """
     stored = await asyncio.to_thread(sink.commit_all)
+    is_committing = False
     try:
         async with deps.pool.acquire() as conn, conn.transaction():
-            held = await ENGINE.extend_lease.run(
+            held = await ENGINE.extend_lease.row(
                 conn,
                 job_id=job.id,
                 step_number=job.step_number,
                 owner=deps.owner,
                 lease_until=in_seconds(deps, deps.settings.lease_s),
             )
-            if not held:
+            if held is None:
                 raise LeaseLost  # noqa: TRY301 - the files below must go in this case too
             for name, file in stored:
                 await _insert(deps, conn, job, output, name, file)
             await ENGINE.note_fetched.run(conn, job_id=job.id, key=output.key, now=deps.now())
+            is_committing = True
     except BaseException:
-        for _name, file in stored:
+        for _name, file in [] if is_committing else stored:
             await deps.store.delete(file.key)
         raise
 

@@ -4,8 +4,7 @@ The order of the lines is the guarantee «one submission, one remote job»: the 
 a job that has an intent is never sent before the remote's list was searched for its name (`recovery`).
 """
 
-import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -21,105 +20,153 @@ from app.adapters.base import (
     Submission,
     UntrustedAddress,
 )
-from app.core.changes import SUBMITTED_PROGRESS, Change, fail, hold
+from app.core.changes import Change, cancelled, fail, hold
 from app.core.errors import NoCredentials
 from app.core.jobs import Action, Event, Stage
-from app.core.models import Job, Service, build
-from app.core.notices import NoticeEvent
-from app.db.engine import ENGINE, claim_submission, list_input_files
+from app.core.models import Job, Service
+from app.db.engine import ENGINE, Account, claim_submission, get_account, list_input_files
+from app.db.jobs import JOBS
 from app.security.vault import VaultError
 from app.usecases.deps import Deps
 from app.usecases.engine.changes import apply, in_seconds
-from app.usecases.engine.leases import LeaseLost, account_lease, step_lease
+from app.usecases.engine.leases import Lease, LeaseLost, account_lease, guarded_step
+from app.usecases.engine.line import hold_line, queue_up
 from app.usecases.engine.recovery import accepted, search
-from app.usecases.engine.remote import Remote, get_service, open_remote, unavailable
+from app.usecases.engine.refusals import credential_needed, credential_refused
+from app.usecases.engine.remote import (
+    Remote,
+    get_service,
+    open_remote,
+    poll_interval,
+    unavailable,
+)
+from app.usecases.engine.upload import upload
 
 log = structlog.get_logger(__name__)
 
 MAX_JOBS_PER_RUN = 100
-PROGRESS_EVERY_S = 1.0
-_WAITED = (Stage.WAITING_FOR_SLOT, Stage.CREDENTIAL_NEEDED, Stage.CONFIRMING_SUBMISSION)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What follows for a job. `for_all` says that the account's other submissions would come to the same."""
+
+    job: Job
+    change: Change
+    for_all: bool = False
 
 
 async def submit_next(deps: Deps, account_id: int) -> int:
     """Submit an account's due jobs as far as its slots allow; give how many were taken in hand."""
     now = deps.now()
-    until = now + timedelta(seconds=deps.settings.lease_s)
     row = await ENGINE.claim_account.row(
-        deps.pool, account_id=account_id, owner=deps.owner, now=now, lease_until=until
+        deps.pool,
+        account_id=account_id,
+        owner=deps.owner,
+        now=now,
+        lease_until=now + timedelta(seconds=deps.settings.lease_s),
+        per_service=deps.settings.service_max_steps,
     )
     if row is None:
         return 0
-    epoch, taken = row["submit_epoch"], 0
-    service = await get_service(deps, row["service_id"])
+    epoch = row["submit_epoch"]
     try:
-        async with account_lease(deps, account_id, epoch):
-            while taken < MAX_JOBS_PER_RUN:
-                job = await _claim(deps, account_id, service)
-                if job is None:
-                    break
-                taken += 1
-                await _submit_leased(deps, job)
-            await _tell_waiting(deps, account_id, service)
+        service = await get_service(deps, row["service_id"])
+        async with account_lease(deps, account_id, epoch) as lease:
+            return await _submit_due(deps, account_id, service, lease)
     except LeaseLost:
         log.warning("engine.lease_lost", account_id=account_id)
+        return 0
     finally:
-        await asyncio.shield(
-            ENGINE.release_account.run(
-                deps.pool, account_id=account_id, epoch=epoch, owner=deps.owner
-            )
+        await ENGINE.release_account.run(
+            deps.pool, account_id=account_id, epoch=epoch, owner=deps.owner
         )
-    return taken
 
 
-async def _claim(deps: Deps, account_id: int, service: Service) -> Job | None:
-    now = deps.now()
-    until = now + timedelta(seconds=deps.settings.lease_s)
-    return await claim_submission(
-        deps.pool, account_id, service.max_remote_jobs, deps.owner, now, until
-    )
+async def _submit_due(deps: Deps, account_id: int, service: Service, lease: Lease) -> int:
+    for taken in range(MAX_JOBS_PER_RUN):
+        lease.check()
+        now = deps.now()
+        until = now + timedelta(seconds=deps.settings.lease_s)
+        job = await claim_submission(
+            deps.pool, account_id, service.max_remote_jobs, deps.owner, now, until
+        )
+        if job is None:
+            if service.max_remote_jobs is not None:
+                await queue_up(deps, account_id, service, slots=service.max_remote_jobs)
+            return taken
+        outcome = await _submit(deps, job)
+        if outcome is not None and outcome.for_all:
+            await _hold_others(deps, account_id, service, outcome.change)
+            return taken + 1
+    return MAX_JOBS_PER_RUN
 
 
-async def _submit_leased(deps: Deps, job: Job) -> None:
-    try:
-        async with step_lease(deps, job):
-            result = await _attempt(deps, job)
-            if result is not None:
-                await apply(deps, *result)
-    except LeaseLost:
-        log.warning("engine.lease_lost", job_id=str(job.id))
+async def _hold_others(deps: Deps, account_id: int, service: Service, change: Change) -> None:
+    """What keeps one job of an account from being sent keeps all: they wait together, and only one of them tries again."""
+    if change.stage is Stage.WAITING_FOR_SLOT:
+        await queue_up(deps, account_id, service, slots=None)
+    else:
+        await hold_line(deps, account_id, change)
 
 
-async def _attempt(deps: Deps, job: Job) -> tuple[Job, Change] | None:
+async def _submit(deps: Deps, job: Job) -> Outcome | None:
+    outcome: Outcome | None = None
+    async with guarded_step(deps, job) as lease:
+        outcome = await _attempt(deps, job, lease)
+        if outcome is not None:
+            written = await apply(deps, outcome.job, outcome.change)
+            if written is not None and written.next_action is Action.POLL:
+                await ENGINE.wake_deferred.run(deps.pool, account_id=job.account_id, now=deps.now())
+    return outcome
+
+
+async def _attempt(deps: Deps, job: Job, lease: Lease) -> Outcome | None:
     """Give the job as it now stands and what follows; None when somebody else moved it."""
+    account = await get_account(deps.pool, job.account_id)
     try:
-        remote = await open_remote(deps, job)
+        remote = await open_remote(deps, job, account)
     except NoCredentials as error:
-        return job, _credential_needed(deps, job, error.message)
+        # Whether the shared credential may be used is asked for each user.
+        change = credential_needed(deps, job, account, error.message)
+        return Outcome(job, change, for_all=not account.is_shared)
     except AdapterError as error:
-        slot = {"has_slot": job.intent_at is not None}
-        return job, unavailable(deps, job, Action.SUBMIT, "The service", error.reason, **slot)
+        return _down(deps, job, account, error)
     try:
         if job.intent_at is not None:
-            return job, await search(deps, job, remote)
+            return Outcome(job, await search(deps, job, remote))
+        submission = await _prepare(deps, job)
         await _check(remote)
+    except VaultError:
+        return Outcome(job, _secret_gone())
     except AdapterError as error:
-        return job, await _judge(deps, job, remote, error)
+        return await _judge(deps, job, remote, error)
+    if submission is None:
+        said = "The input file is no longer stored"
+        return Outcome(job, fail("input_gone", said, "Upload it again in a new job."))
+    return await _send(deps, job, remote, submission, lease)
+
+
+async def _send(
+    deps: Deps, job: Job, remote: Remote, submission: Submission, lease: Lease
+) -> Outcome | None:
+    """Commit the intent, then send. From here on, only a clear word of the remote allows to send again."""
     sending = await _intend(deps, job)
     if sending is None:
         return None
+    if sending.cancel_requested_at is not None:
+        return Outcome(sending, cancelled("Job cancelled before it was submitted"))
     try:
-        submission = await _prepare(deps, sending)
-        return sending, accepted(deps, await _upload(deps, sending, remote, submission))
-    except VaultError:
-        return sending, fail(
-            "secret_unreadable", "A key that this job needs is gone", "Press retry."
-        )
+        external_id = await upload(deps, sending, remote, submission, lease)
     except DoubtfulSubmission as error:
-        return sending, _doubtful(deps, remote, error.reason)
+        return Outcome(sending, _doubtful(deps, remote, error.reason))
     except AdapterError as error:
-        change = await _judge(deps, job, remote, error)
-        return sending, replace(change, fields={**change.fields, "intent_at": None})
+        judged = await _judge(deps, job, remote, error)
+        # The trouble may be this job's own: the others are not held for it, unless the account is what was refused.
+        account_wide = isinstance(error, CredentialRejected | QuotaFull) and judged.for_all
+        change = replace(judged.change, fields={**judged.change.fields, "intent_at": None})
+        return Outcome(sending, change, for_all=account_wide)
+    return Outcome(sending, accepted(deps, external_id))
 
 
 async def _check(remote: Remote) -> None:
@@ -138,7 +185,7 @@ async def _check(remote: Remote) -> None:
 
 
 async def _intend(deps: Deps, job: Job) -> Job | None:
-    """Commit the intent. None when the job was moved, or its owner wants it stopped: then nothing was sent."""
+    """Commit the intent. None when the job was moved: then nothing was sent."""
     said = "Job processing started" if job.started_at is None else None
     now = deps.now()
     fields = {
@@ -153,25 +200,48 @@ async def _intend(deps: Deps, job: Job) -> Job | None:
     )
 
 
-async def _judge(deps: Deps, job: Job, remote: Remote, error: AdapterError) -> Change:
+async def _judge(deps: Deps, job: Job, remote: Remote, error: AdapterError) -> Outcome:
     """Give what follows from a failure after which the remote surely does not have the job (or has its intent)."""
     match error:
         case CredentialRejected():
-            return await _credential_rejected(deps, job, remote, error.reason)
+            change = await credential_refused(deps, job, remote, error.reason)
+            return Outcome(job, change, for_all=change.event is Event.HOLD)
         case QuotaFull():
-            return _full(deps, job, remote, error.reason)
+            return Outcome(job, _full(deps, job, remote, error.reason), for_all=True)
         case Rejected() | UntrustedAddress() if job.intent_at is None:
             said = f"{remote.name} refused the job: {error.reason}"
-            return fail("rejected_by_service", said, "Change what it names and submit again.")
+            change = fail("rejected_by_service", said, "Change what it names and submit again.")
+            return Outcome(job, change)
         case _:
-            slot = {"has_slot": job.intent_at is not None}
-            return unavailable(deps, job, Action.SUBMIT, remote.name, error.reason, **slot)
+            return _down(deps, job, remote.account, error, remote.name)
 
 
-async def _prepare(deps: Deps, job: Job) -> Submission:
+def _down(
+    deps: Deps, job: Job, account: Account, error: AdapterError, service: str = "The service"
+) -> Outcome:
+    has_slot = job.intent_at is not None
+    change = unavailable(
+        deps,
+        job,
+        Action.SUBMIT,
+        error.reason,
+        service=service,
+        mark=account.mark,
+        has_slot=has_slot,
+    )
+    return Outcome(job, change, for_all=True)
+
+
+async def _prepare(deps: Deps, job: Job) -> Submission | None:
+    """Give what is sent; None when an input file has gone. Raises VaultError."""
+    stored = await list_input_files(deps.pool, job.id)
+    count = await JOBS.get_input_count.value(deps.pool, job_id=job.id)
+    keys = [item.storage_key for item in stored if item.storage_key is not None]
+    if len(keys) != count:
+        return None
     files = tuple(
-        InputFile(deps.store.path(item.storage_key or ""), item.name, item.size_bytes)
-        for item in await list_input_files(deps.pool, job.id)
+        InputFile(deps.store.path(key), item.name, item.size_bytes)
+        for key, item in zip(keys, stored, strict=True)
     )
     password = deps.vault.open(job.archive_secret, job.archive_secret_key_id, "archive", job.id)
     options = dict(job.options)
@@ -188,32 +258,8 @@ async def _prepare(deps: Deps, job: Job) -> Submission:
     )
 
 
-async def _upload(deps: Deps, job: Job, remote: Remote, submission: Submission) -> str:
-    total = max(1, sum(item.size_bytes for item in submission.files))
-    sent = 0
-
-    def note(count: int) -> None:
-        nonlocal sent
-        sent = count
-
-    async def show() -> None:
-        shown = job.progress_percentage
-        while True:
-            await asyncio.sleep(PROGRESS_EVERY_S)
-            percent = min(SUBMITTED_PROGRESS - 1, sent * SUBMITTED_PROGRESS // total)
-            if percent > shown:
-                shown = percent
-                said = f"Sending to {remote.name}: {sent * 100 // total} %"
-                await apply(
-                    deps, job, Change(Event.TAKE, said, Stage.SUBMITTING, percent, release=False)
-                )
-
-    watcher = asyncio.create_task(show(), name="upload progress")
-    try:
-        return await remote.adapter.submit(submission, note)
-    finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
+def _secret_gone() -> Change:
+    return fail("secret_unreadable", "A key that this job needs is gone", "Press retry.")
 
 
 def _doubtful(deps: Deps, remote: Remote, reason: str) -> Change:
@@ -225,61 +271,7 @@ def _doubtful(deps: Deps, remote: Remote, reason: str) -> Change:
 def _full(deps: Deps, job: Job, remote: Remote, reason: str) -> Change:
     """The account has as many jobs at the service as it may; some of them may not be ours."""
     said = f"Waiting for a free slot at {remote.name} ({reason})"
-    change = hold(
-        Stage.WAITING_FOR_SLOT,
-        said,
-        in_seconds(deps, max(poll_interval(deps, remote.service), deps.settings.retry_base_s)),
-        has_slot=False,
-        intent_at=None,
-    )
+    at = in_seconds(deps, max(poll_interval(deps, remote.service), deps.settings.retry_base_s))
+    change = hold(Stage.WAITING_FOR_SLOT, said, at, has_slot=False, intent_at=None)
     known = job.stage is Stage.WAITING_FOR_SLOT
     return replace(change, message=None if known else said)
-
-
-def poll_interval(deps: Deps, service: Service) -> float:
-    """Give the seconds between two looks at a service."""
-    return deps.settings.poll_interval_s or service.poll_interval_s
-
-
-async def _credential_rejected(deps: Deps, job: Job, remote: Remote, reason: str) -> Change:
-    """A token refused at the first submission fails the job; one refused later holds it until it is replaced."""
-    await ENGINE.reject_credential.run(
-        deps.pool, service_id=job.service_id, user_id=job.user_id, now=deps.now()
-    )
-    if job.stage not in _WAITED and job.intent_at is None:
-        return fail(
-            "credential_rejected",
-            f"{remote.name} authentication failed: {reason}",
-            f"Update your {remote.name} credential under Settings → Service Credentials, then press retry.",
-        )
-    return _credential_needed(
-        deps, job, f"{remote.name} no longer accepts your credential: {reason}"
-    )
-
-
-def _credential_needed(deps: Deps, job: Job, reason: str) -> Change:
-    said = f"{reason}. The job goes on by itself when you have stored a working one"
-    change = hold(
-        Stage.CREDENTIAL_NEEDED, said, in_seconds(deps, 3600), has_slot=job.intent_at is not None
-    )
-    if job.stage is Stage.CREDENTIAL_NEEDED:
-        return replace(change, message=None)
-    return replace(change, notices=(NoticeEvent.CREDENTIAL_NEEDED,))
-
-
-async def _tell_waiting(deps: Deps, account_id: int, service: Service) -> None:
-    """Say to the account's jobs that found no slot that they wait, and at which place."""
-    if service.max_remote_jobs is None:
-        return
-    now = deps.now()
-    rows = await ENGINE.list_slotless.rows(deps.pool, account_id=account_id, max_rows=500)
-    at = in_seconds(deps, max(poll_interval(deps, service), deps.settings.retry_base_s))
-    for place, row in enumerate(rows):
-        job = build(Job, row)
-        due = job.next_action_at is not None and job.next_action_at <= now
-        waits = job.stage is Stage.WAITING_FOR_SLOT
-        if not due and not (waits and job.queue_position != place):
-            continue
-        said = f"Waiting for a free slot at {service.name}: {place} of your jobs are before it"
-        change = hold(Stage.WAITING_FOR_SLOT, said, at, queue_position=place)
-        await apply(deps, job, replace(change, message=None if waits else said))

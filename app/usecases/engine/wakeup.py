@@ -1,25 +1,27 @@
-"""What makes held jobs due again."""
+"""What makes held jobs due again.
 
-from datetime import UTC, datetime
+Accounts first, jobs second: a step that is about to hold a job compares its account's mark under a lock (`changes.record`). It
+either sees the new mark and does not wait, or holds the job before it is looked for here.
+"""
 
 from app.core.jobs import Stage
 from app.db.engine import ENGINE
-from app.db.queries import Connection, Executor
+from app.db.queries import Connection
 
 
 async def credential_replaced(conn: Connection, service_id: int, user_id: int | None) -> None:
-    """Let the jobs go on that wait for this user's credential (None: for the shared one, which may be anybody's)."""
-    now = datetime.now(UTC)
-    await ENGINE.wake_held.run(
-        conn, service_id=service_id, user_id=user_id, stage=Stage.CREDENTIAL_NEEDED, now=now
-    )
-    await ENGINE.wake_polls.run(conn, service_id=service_id, user_id=user_id, now=now)
+    """Let the jobs go on that wait for this user's credential (None: for the shared one, which may be anybody's).
+
+    Inside the transaction that replaces it.
+    """
+    await _wake(conn, service_id, user_id, Stage.CREDENTIAL_NEEDED)
 
 
-async def service_recovered(db: Executor, service_id: int) -> None:
-    """Let the jobs go on that wait for this service."""
-    now = datetime.now(UTC)
-    await ENGINE.wake_held.run(
-        db, service_id=service_id, user_id=None, stage=Stage.SERVICE_UNAVAILABLE, now=now
-    )
-    await ENGINE.wake_polls.run(db, service_id=service_id, user_id=None, now=now)
+async def service_recovered(conn: Connection, service_id: int) -> None:
+    """Let the jobs go on that wait for this service, inside the transaction that says so."""
+    await _wake(conn, service_id, None, Stage.SERVICE_UNAVAILABLE)
+
+
+async def _wake(conn: Connection, service_id: int, user_id: int | None, stage: Stage) -> None:
+    await ENGINE.wake_polls.run(conn, service_id=service_id, user_id=user_id)
+    await ENGINE.wake_held.run(conn, service_id=service_id, user_id=user_id, stage=stage)
