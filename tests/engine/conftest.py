@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from app.genotypes.testdata import write_test_files
 from app.settings import Settings
+from tests.engine.stage import Stage, make_person, open_stage
+from tests.support.people import Person
 from tests.support.world import World, open_world
 
 
@@ -22,3 +25,15 @@ async def world(
 ) -> AsyncIterator[World]:
     async with open_world(settings, database_url, redis_url, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+async def stage(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Stage]:
+    async with open_stage(settings, pool) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def dora(stage: Stage) -> Person:
+    """Somebody who submits jobs on the stage."""
+    return await make_person(stage, "dora")

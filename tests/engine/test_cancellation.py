@@ -5,7 +5,9 @@ from pathlib import Path
 from tests.support.world import World
 
 
-async def test_cancel_when_nothing_was_sent_then_ends_without_a_word_to_the_remote(world: World, tiny: Path) -> None:
+async def test_cancel_when_nothing_was_sent_then_ends_without_a_word_to_the_remote(
+    world: World, tiny: Path
+) -> None:
     sandbox = await world.sandbox()
     ids = await world.add_service(sandbox)
     sandbox.set_faults(answer="html_502")
