@@ -38,6 +38,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # JSON Web Tokens (RFC 7519): base64url of '{"' is eyJ; and what Cloudgene hands out to H3Africa users
         (r"(?<![\w-])eyJ[\w-]{4,}(?:\.[\w-]*){1,4}", REDACTED),
         (r"\bh3a_[\w.-]+", REDACTED),
+        # the passwords that we make for results (app.usecases.creation), however a service words what it says of one
+        (r"(?<![\w-])fi-[a-z0-9]{24}(?![a-z0-9])", REDACTED),
         # bcrypt
         (r"\$2[abxy]\$\d\d\$[./\w]{20,}", REDACTED),
         # credentials of an address: scheme://user:password@host
@@ -79,7 +81,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 # What every rule needs to fit anything; most lines have none of it and are done after one look.
 _HINT = re.compile(
-    r"key|eyj|h3a_|\$2|@|auth|cookie|bearer|basic|/share/|/downloads/|/download/|/setup/|confirm/|reset/"
+    r"key|eyj|h3a_|fi-|\$2|@|auth|cookie|bearer|basic|/share/|/downloads/|/download/|/setup/|confirm/|reset/"
     r"|[?&]|pass|secret|token|jwt|signature|credential",
     re.IGNORECASE,
 )

@@ -91,10 +91,18 @@ def test_redact_when_text_holds_a_secret_then_it_is_gone(text: str) -> None:
         "https://impute.example/api/v2/jobs/job-20250101-1/status?page=2",
         "job 0f8fad5b-d9cb-469f-a165-70867728950e sha256 9f86d081884c7d659a2feaa0c55ad015",
         "basic usage, bearer of news",
+        "remote job fi-9b2b500c30d74f2c99613d9f42fc94e2 was found",
     ],
 )
 def test_redact_when_text_is_ordinary_then_it_is_unchanged(text: str) -> None:
     assert redact(text) == text
+
+
+def test_redact_when_a_service_repeats_our_password_then_it_is_gone() -> None:
+    password = "fi-0aB1cD2eF3gH4iJ5kL6mN7oP"
+
+    assert redact(f"it opens with {password}, says the service").count(password) == 0
+    assert redact(password) == REDACTED
 
 
 def test_redact_when_text_is_hostile_and_long_then_it_ends() -> None:

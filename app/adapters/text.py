@@ -30,6 +30,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # A JSON Web Token, also one that was cut: the API tokens of Cloudgene.
     (re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), REDACTED),
     (re.compile(r"\bh3a_[\w-]{6,}"), REDACTED),
+    # The passwords that the platform makes for results, in whatever words.
+    (re.compile(r"(?<![\w-])fi-[A-Za-z0-9]{24}(?![A-Za-z0-9])"), REDACTED),
     # «password: x», «with the following password: x», «password is x», «"password":"x"», «password -> x».
     # The value is taken up to the next blank, as random passwords hold any symbol.
     (

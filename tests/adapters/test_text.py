@@ -74,6 +74,7 @@ def test_clean_line_when_several_lines_then_one() -> None:
         (f"see https://x.org/share/results/{HASH}/chr_20.zip", HASH),
         (f"curl /downloads/job-1/{HASH[:20]}/chr_20.zip", HASH[:20]),
         (f"hash {HASH}", HASH),
+        ("it opens with fi-0aB1cD2eF3gH4iJ5kL6mN7oP.", "0aB1cD2eF3gH4iJ5kL6mN7oP"),
         ("https://jdoe:hunter2@x.org/a", "hunter2"),
         ("https://s3.org/b/k?X-Amz-Signature=abc123&X-Amz-Credential=AKIA", "abc123"),
     ],
@@ -93,6 +94,7 @@ def test_redact_when_text_holds_a_secret_then_it_is_gone(text: str, secret: str)
         "QC passed: 5000 SNPs",
         "Only 2 jobs per user can be executed simultaneously.",
         "key: short",
+        "job fi-9b2b500c30d74f2c99613d9f42fc94e2 of fi-0aB1",
         "See https://genepi.github.io/docs/errors.html for help",
     ],
 )

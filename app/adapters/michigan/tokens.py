@@ -60,15 +60,12 @@ def report_of(said: dict[str, object], token: str) -> CredentialReport | None:
         )
     return CredentialReport(
         valid=True,
-        account_name=account_of(said),
+        account_name=account_of(said, token),
         expires_at=loose.as_time(said.get("expire")) or expiry_of(token),
     )
 
 
-def account_of(said: dict[str, object]) -> str | None:
-    """Give the account's name as the service tells it."""
-    return (
-        clean_line(said.get("username"), limit=100)
-        or clean_line(said.get("name"), limit=100)
-        or None
-    )
+def account_of(said: dict[str, object], token: str) -> str | None:
+    """Give the account's name as the service tells it, which is kept and shown: never the token itself."""
+    names = (clean_line(said.get(key), limit=100, secrets=(token,)) for key in ("username", "name"))
+    return next((name for name in names if name), None)

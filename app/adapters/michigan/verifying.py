@@ -43,7 +43,7 @@ async def _profile_report(client: Client, token: str) -> CredentialReport:
         return CredentialReport(valid=False, message=error.reason)
     except RemoteNotFound as error:
         raise ServiceUnavailable(error.reason) from error
-    account = account_of(answer.object())
+    account = account_of(answer.object(), token)
     if account is None:
         raise ServiceUnavailable(f"{client.host} answered with something that is not a profile.")
     return CredentialReport(valid=True, account_name=account, expires_at=expiry_of(token))
