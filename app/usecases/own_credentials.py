@@ -203,7 +203,11 @@ async def _ask(deps: Deps, service: Service, credential: Credential | None) -> C
 
 def _judge(service: Service, given: GivenCredential) -> Secret:
     if service.credential_kind == "none":
-        raise InvalidInput(f"{service.name} asks for no credential", code="no_credential_needed")
+        raise InvalidInput(
+            f"{service.name} asks for no credential",
+            code="no_credential_needed",
+            action="Submit jobs to it without one.",
+        )
     is_token = service.credential_kind == "token"
     unwanted = "username" if is_token else "api_token"
     if getattr(given, unwanted) is not None:
@@ -211,6 +215,7 @@ def _judge(service: Service, given: GivenCredential) -> Secret:
         raise InvalidInput(
             f"{service.name} asks for {wanted}",
             code="invalid_credential",
+            action=f"Send {wanted} instead.",
             errors=[FieldError(unwanted, "is not what this service asks for")],
         )
     if is_token:
