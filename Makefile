@@ -26,7 +26,7 @@ demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep servi
 .PHONY: test
 test: lint types  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
 	@scripts/debian-packages curl
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: run
 run: $(TO_RUN)  ## Run the platform (RUN_ARGS="--port 9000")
