@@ -200,7 +200,7 @@ with used as (
     group by o.user_id
 ), line as (
     select w.id, (row_number() over (
-        order by w.priority desc, coalesce(u.n, 0) + w.turn, s.at nulls first, w.created_at, w.id
+        order by w.priority desc, coalesce(u.n, 0) + w.turn, w.turn, s.at nulls first, w.created_at, w.id
     ) - 1)::integer as place
     from waiting w left join used u using (user_id) left join served s using (user_id)
 ), moved as (

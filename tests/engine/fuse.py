@@ -70,7 +70,8 @@ class Fuse:
     def _error(self) -> BaseException:
         if self.burn is Burn.KILLS:
             return Killed()
-        return asyncpg.ConnectionDoesNotExistError("connection was closed")
+        error: Exception = asyncpg.ConnectionDoesNotExistError("connection was closed")
+        return error
 
 
 _WRITES = re.compile(r"\b(insert into|update \w+ set|update \w+ \w set|delete from|commit)\b")
