@@ -119,7 +119,7 @@ def revise(
     """
     match remote.state:
         case RemoteState.CANCELLED:
-            return observe(job, remote, service, now, settle)
+            change = observe(job, remote, service, now, settle)
         case RemoteState.GONE if job.outcome == "completed":
             return fail(
                 "results_gone",
