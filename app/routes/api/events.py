@@ -121,7 +121,9 @@ def _last_event_id(call: Call) -> int | None:
     if not given.isascii() or not given.isdigit() or len(given) > 18:
         message = "is not the id of one of our events"
         raise InvalidInput(
-            f"{LAST_EVENT_ID} {message}", errors=[FieldError(LAST_EVENT_ID, message)]
+            f"{LAST_EVENT_ID} {message}",
+            action="Leave it out, to begin with what happens next.",
+            errors=[FieldError(LAST_EVENT_ID, message)],
         )
     return int(given)
 
@@ -135,7 +137,7 @@ _OPENAPI = {
             "name": LAST_EVENT_ID,
             "in": "header",
             "description": "The id of the last event that was received; an EventSource sends it by itself",
-            "schema": {"type": "integer", "minimum": 1},
+            "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
         }
     ],
     "responses": {"204": {"description": "The job has ended and you have seen its last event"}},

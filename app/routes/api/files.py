@@ -121,7 +121,8 @@ _FILE_BODY = {
         }
     }
 }
-_BYTES: dict[str, Any] = {"responses": {"200": {"content": {"application/octet-stream": {}}}}}
+# What kind of file it is, is known only when it is there.
+_BYTES: dict[str, Any] = {"responses": {"200": {"content": {"*/*": {}}}}}
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(

@@ -20,7 +20,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "links.follow",
         "The bytes behind a signed link; ranges are honoured. Wrong, expired and revoked links answer alike",
         access=Access.PUBLIC,
-        content="application/octet-stream",
+        content="*/*",
         tag="files",
     ),
 )
