@@ -10,6 +10,8 @@ from app.core.accounts import MAX_PASSWORD_BYTES
 from app.core.errors import RateLimited
 from app.core.throttle import TokenBuckets, address_key
 
+_ACCOUNTS_AN_ADDRESS = 12
+"""So many times the attempts at one account may one address fail altogether: bcrypt is dear, and names can be tried out too."""
 _DECOY_SALT = "C6UzMDM.H6dfI/f/IKxGhu"  # any valid salt: nothing ever fits the decoy
 
 
@@ -19,6 +21,7 @@ class Passwords:
     def __init__(self, cost: int, attempts_per_minute: int = 10) -> None:
         self._cost = cost
         self._attempts = TokenBuckets(attempts_per_minute)
+        self._addresses = TokenBuckets(_ACCOUNTS_AN_ADDRESS * attempts_per_minute)
         self._gate = asyncio.Semaphore(2)
         self._decoy = f"$2b${cost:02d}${_DECOY_SALT}{'x' * 31}".encode()
 
@@ -46,10 +49,13 @@ class Passwords:
     def begin_attempt(self, account: str, address: str) -> None:
         """Count a guess at an account's password from an address. Raises RateLimited.
 
-        Only this pair is slowed down, so nobody can lock the owner out from elsewhere. Whether the account exists plays
-        no part.
+        Only this pair is slowed down, so nobody can lock the owner out from elsewhere; and an address that guesses at
+        many accounts. Whether the account exists plays no part.
         """
-        wait = self._attempts.take(_pair(account, address), time.monotonic())
+        now = time.monotonic()
+        wait = self._attempts.take(_pair(account, address), now)
+        if wait == 0:
+            wait = self._addresses.take(address_key(address), now)
         if wait > 0:
             raise RateLimited(
                 "Too many attempts to sign in",
@@ -59,7 +65,9 @@ class Passwords:
 
     def forgive_attempt(self, account: str, address: str) -> None:
         """Do not count the latest guess: it was right."""
-        self._attempts.give_back(_pair(account, address), time.monotonic())
+        now = time.monotonic()
+        self._attempts.give_back(_pair(account, address), now)
+        self._addresses.give_back(address_key(address), now)
 
 
 def _pair(account: str, address: str) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from aiohttp import hdrs, web
 
 from app.core.errors import BrokenUpload, FieldError, InvalidInput, TooLarge, UnsupportedMedia
 
-MAX_JSON_BYTES = 1024 * 1024
+MAX_JSON_BYTES = 256 * 1024
+"""The largest that anything here takes is a service's configuration, some 20 kB. What is larger only costs time to read."""
 JSON_TIMEOUT_S = 60.0
 """Within this time the whole of a JSON body arrives, or it is given up."""
 IDEMPOTENCY_HEADER = "Idempotency-Key"
