@@ -71,6 +71,66 @@ async def test_no_credential_when_the_file_has_not_been_sent_then_the_exact_answ
     }
 
 
+WRONG_FIELDS: dict[str, tuple[dict[str, str], int, str, str]] = {
+    "an unknown service": ({"service_id": "999"}, 404, "service_not_found", "GET /services"),
+    "a panel of another service": (
+        {"reference_panel_id": "OTHER"},
+        400,
+        "unknown_panel",
+        "its panels",
+    ),
+    "an unknown panel": ({"reference_panel_id": "999"}, 400, "unknown_panel", "its panels"),
+    "an unknown build": ({"build": "hg17"}, 400, "unknown_build", "hg19, hg38"),
+    "a build not taken": ({"build": "hg38"}, 400, "unknown_build", "hg19"),
+    "an unknown population": ({"population": "martian"}, 400, "unknown_population", "eur, mixed"),
+    "an unknown phasing": ({"phasing": "shapeit9"}, 400, "unknown_phasing", "eagle"),
+    "an unknown option": ({"options": '{"martian": 1}'}, 400, "unknown_option", "r2Filter"),
+    "an unknown value of an option": (
+        {"options": '{"r2Filter": "7"}'},
+        400,
+        "unknown_option",
+        "0.3",
+    ),
+    "an unknown mode": ({"options": '{"mode": "martian"}'}, 400, "unknown_option", "imputation"),
+    "an unknown format": ({"input_format": "plink"}, 400, "unknown_format", "plink2"),
+    "options that are no JSON": ({"options": "{r2: 1}"}, 400, "invalid_options", "r2Filter"),
+    "infinite options": ({"options": '{"r2Filter": 1e999}'}, 400, "invalid_options", "r2Filter"),
+    "a service in words": ({"service_id": "michigan"}, 400, "invalid_field", "GET /services"),
+    "a service beyond 64 bits": ({"service_id": "9" * 30}, 400, "invalid_field", "GET /services"),
+    "a negative panel": ({"reference_panel_id": "-1"}, 400, "invalid_field", "panels"),
+    "a long name": ({"name": "x" * 300}, 400, "invalid_field", "shorter"),
+    "a long description": ({"description": "x" * 20_000}, 400, "invalid_field", "shorter"),
+}
+LIVE_FORM = {
+    "phasings": ["eagle", "no_phasing"],
+    "modes": ["imputation", "qc_only"],
+    "options": [{"id": "r2Filter", "kind": "choice", "choices": [{"key": "0"}, {"key": "0.3"}]}],
+}
+
+
+@pytest.mark.parametrize("order", ["before the file", "after the file"])
+async def test_field_when_it_cannot_be_right_then_says_what_can_be_as_early_as_it_is_known(
+    base: str, deps: Deps, alice: Person, order: str
+) -> None:
+    desk = await make_desk(deps, alice, live_form=LIVE_FORM, supported_builds=["hg19"])
+    other = await make_desk(deps, alice)
+    for what, (wrong, status, code, way_out) in WRONG_FIELDS.items():
+        values = {
+            name: value.replace("OTHER", str(other.panel.id)) for name, value in wrong.items()
+        }
+        async with leaves_nothing(deps), connect(base) as wire:
+            if order == "before the file":  # of which not a byte is sent
+                body = fields(desk, **values) + file(b"")[:-2]
+                await wire.send(start(alice, len(body) + 50 * MIB) + body)
+            else:
+                body = file(genotypes()) + fields(desk, **values) + END
+                await wire.send(start(alice, len(body)) + body)
+            told = refused(await wire.answer(limit_s=0.9), status, code, about=what)
+        assert way_out in told["action"], (what, told["action"])
+        assert "martian" not in str(told)
+        assert "x" * 100 not in str(told)
+
+
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
