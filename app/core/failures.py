@@ -91,7 +91,7 @@ _TABLE: tuple[tuple[str, Explanation], ...] = (
         ),
     ),
     (
-        r"samples? .*(minimum|at least|maximum|more than)|(minimum|maximum) .*samples",
+        r"samples? .*(minimum|at least|maximum|more than)|(minimum|maximum|at least|at most) .*samples",
         Explanation(
             "sample_count",
             "The service does not take this number of samples; its page says how many it takes.",

@@ -41,13 +41,15 @@ async def every(seconds: float, name: str, act: Callable[[], Awaitable[object]])
     Drivers sometimes make a failure, or nothing at all, of a cancellation: it is looked for after each round.
     """
     task = asyncio.current_task()
-    while task is None or not task.cancelling():
+    while True:
         try:
             await act()
         except DATABASE_AWAY as error:
             log.warning("tasks.round_failed", loop=name, reason=type(error).__name__)
         except Exception:
             log.exception("tasks.round_failed", loop=name)
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
         await asyncio.sleep(seconds)
 
 

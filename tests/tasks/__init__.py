@@ -1,0 +1,1 @@
+"""The engine's loops: polling, handing over, the worker."""
