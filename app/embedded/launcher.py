@@ -4,14 +4,21 @@ A program of its own and not a `preexec_fn`, because Python code between fork an
 process has other threads, and ours has. It imports nothing of the platform.
 
 Arguments: pid of the platform, number of the signal the server gets when the platform dies, how to drop
-privileges (`self`, `account`, `namespace`), uid, gid, program, its arguments.
+privileges (`self`, `account`, `namespace`, `passer`), uid, gid, program, its arguments.
 """
 
 import ctypes
 import os
+import struct
 import sys
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2  # linux/securebits.h
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+CAP_DAC_READ_SEARCH = 2  # linux/capability.h
+CAPABILITY_VERSION_3 = 0x20080522
 CLONE_NEWUSER = 0x10000000  # linux/sched.h
 NOBODY = 65534  # the account that a user namespace shows for ids it does not map: always in passwd
 
@@ -43,6 +50,29 @@ def enter_user_namespace(uid: int, gid: int) -> None:
             file.write(text)
 
 
+def become_passer(uid: int, gid: int) -> None:
+    """Leaves root for good but for one right: to pass folders and read files, whoever owns them (capabilities(7))."""
+    # Rights outlive the change of account, and access(2), by which PostgreSQL looks for its programs, heeds them.
+    keep = _libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0
+    become_account(uid, gid)
+    header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
+    only = 1 << CAP_DAC_READ_SEARCH
+    sets = struct.pack(
+        "=6I", only, only, only, 0, 0, 0
+    )  # effective, permitted, inheritable; low and high words
+    held = keep and _libc.capset(header, sets) == 0
+    # Ambient capabilities are what an ordinary program of an ordinary account is executed with.
+    if (
+        not held
+        or _libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0) != 0
+    ):
+        sys.exit(
+            "its files are out of reach for any account but root, which must not run it, and this system allows "
+            "neither a user namespace nor CAP_DAC_READ_SEARCH. Run the platform as an ordinary user, move the "
+            "data directory to where others may pass, or set FIP_DATABASE_URL and FIP_REDIS_URL."
+        )
+
+
 def main(arguments: list[str]) -> None:
     """Does what the module says, and returns only by failing."""
     parent, death_signal, mode, uid, gid, *command = arguments
@@ -50,6 +80,8 @@ def main(arguments: list[str]) -> None:
         become_account(int(uid), int(gid))
     elif mode == "namespace":
         enter_user_namespace(int(uid), int(gid))
+    elif mode == "passer":
+        become_passer(int(uid), int(gid))
     # After the change of account, which clears it (prctl(2)).
     if _libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
         sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")

@@ -3,6 +3,8 @@
 import os
 import pwd
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,10 @@ ACCOUNTS = ("postgres", "nobody")
 
 _READ_AND_ENTER = 0o5
 _ENTER = 0o1
+_NOBODY = 65534
+_TRY_NAMESPACE = (
+    "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(0x10000000) != 0)"  # CLONE_NEWUSER
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +29,10 @@ class Identity:
 
     `self`: ours, not root. `account`: (uid, gid), which root changes to. `namespace`: an unprivileged
     account in a user namespace, which outside is root's (uid, gid); for when no account can reach the files.
+    `passer`: (uid, gid) with the one right to pass folders that are root's; for when there are no namespaces either.
     """
 
-    mode: Literal["self", "account", "namespace"]
+    mode: Literal["self", "account", "namespace", "passer"]
     uid: int
     gid: int
 
@@ -43,7 +50,16 @@ def choose_identity(root: Path, data: Path, needed: Sequence[Path]) -> Identity:
             _permits(path, uid, gid, _READ_AND_ENTER) for path in needed
         ):
             return Identity("account", uid, gid)
-    return Identity("namespace", 0, 0)
+    if allows_user_namespaces():
+        return Identity("namespace", 0, 0)
+    uid, gid = next(_accounts(data), (_NOBODY, _NOBODY))
+    return Identity("passer", uid, gid)
+
+
+def allows_user_namespaces() -> bool:
+    """Whether this system lets us make one; inside a chroot, and in many containers, it does not (clone(2), EPERM)."""
+    command = [sys.executable, "-I", "-S", "-c", _TRY_NAMESPACE]
+    return subprocess.run(command, check=False, timeout=30).returncode == 0
 
 
 def _accounts(data: Path) -> Iterator[tuple[int, int]]:

@@ -182,7 +182,10 @@ class ServerProcess(ABC):
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(self.log_path, flags, 0o600)
         try:
-            if identity.mode == "account":  # which may run the platform itself another day
+            if identity.mode in (
+                "account",
+                "passer",
+            ):  # which may run the platform itself another day
                 os.fchown(fd, identity.uid, identity.gid)
             return await asyncio.create_subprocess_exec(
                 *launch_command(identity, self.stop_signals[0], command),

@@ -226,3 +226,19 @@ async def test_namespace_when_the_system_forbids_it_then_says_what_to_do(
             EmbeddedServerError, match=r"as an ordinary user(.|\n)*FIP_DATABASE_URL"
         ):
             await server.start()
+
+
+@as_root
+async def test_passer_when_no_account_can_reach_the_files_then_servers_run_as_one_that_may_pass(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a chroot under root's home: no way for others, and no user namespaces."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setattr(privileges, "allows_user_namespaces", lambda: False)
+    async with EmbeddedPostgres(home / "postgres") as server, EmbeddedValkey(home / "valkey"):
+        connection = await asyncpg.connect(server.url)
+        assert await connection.fetchval("select 1") == 1
+        await connection.close()
+        assert server.pid is not None
+        assert Path(f"/proc/{server.pid}").stat().st_uid != 0
