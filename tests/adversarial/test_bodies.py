@@ -93,9 +93,9 @@ def properties(document: dict[str, Any], item: Endpoint) -> dict[str, Any]:
 
 
 ODD_VALUES: list[Any] = [
-    None, True, -1, 0, 2**63 - 1, -(2**63), 1e308, 5e-324, "", " ", "x" * 100_000, "\u202e\u2066abc\u0007\x1b[31m", "a\r\nBcc: evil@example.org",
-    "../../etc/passwd", "'; drop table users; --", "{{7*7}}", "<script>alert(1)</script>", "%00%0d%0a", "ﷺ" * 2000, "e\u0301" * 500, "🧬",
-    [], [None], ["x"] * 5000, [[]], {}, {"": ""}, {"x": None}, {"x" * 5000: "y"}, {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"i": 1}}}}}}}}},
+    None, True, -1, 2**63 - 1, -(2**63), 1e308, 5e-324, "", "x" * 100_000, "\u202e\u2066abc\u0007\x1b[31m", "a\r\nBcc: evil@example.org",
+    "'; drop table users; --", "%00%0d%0a", "e\u0301" * 500, "🧬", [], [None], ["x"] * 5000, {"": ""}, {"x" * 5000: "y"},
+    {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"i": 1}}}}}}}}},
 ]  # fmt: skip
 
 
