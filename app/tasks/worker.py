@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 STEP_TIMEOUT_S = 7 * 86_400  # steps bound themselves; a submission may upload for hours
 MAILS_PER_RUN = 50
+POLL_DELAY_S = 0.2
 SWEEP_EVERY_S = 30.0
 RESTART_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 STABLE_AFTER_S = 60.0
@@ -190,7 +191,7 @@ def _make_worker(deps: Deps, steps: Steps, redis: ArqRedis) -> StepWorker:
         max_jobs=deps.settings.worker_max_steps,
         max_tries=1_000_000,
         job_timeout=STEP_TIMEOUT_S,
-        poll_delay=0.2,
+        poll_delay=min(POLL_DELAY_S, deps.settings.dispatch_interval_s),
         health_check_interval=3600,
         job_serializer=redis.job_serializer,
         job_deserializer=redis.job_deserializer,

@@ -6,9 +6,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from app import lifespan
 from app.genotypes.testdata import write_test_files
 from app.settings import Settings
 from tests.engine.stage import Stage, make_person, open_stage
+from tests.support.jobs import ThreadInspector
 from tests.support.people import Person
 from tests.support.world import World, open_world
 
@@ -21,8 +23,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def world(
-    settings: Settings, database_url: str, redis_url: str, tmp_path: Path
+    settings: Settings,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
+    monkeypatch.setattr(lifespan, "Inspector", ThreadInspector)
     async with open_world(settings, database_url, redis_url, tmp_path) as opened:
         yield opened
 

@@ -19,7 +19,7 @@ async def test_job_when_the_service_goes_down_while_it_runs_then_stays_running_a
     sandbox.set_faults(answer="html_502", run_s=30)
     told = await world.alice.until(job["id"], lambda now: now["hold_reason"] is not None)
     assert told["status"] == "running"
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.6)
     updates = [item["message"] for item in await world.alice.updates(job["id"])]
     assert sum("does not answer" in message for message in updates) == 1, updates
     sandbox.set_faults()
@@ -109,7 +109,7 @@ async def test_job_when_it_waits_beyond_the_limit_then_its_owner_is_asked_once_a
     sandbox.set_faults(wait_s=60)
     job = await world.alice.submit(*ids, tiny)
     await world.alice.until_stage(job["id"], "waiting_too_long")
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(0.7)  # one more round of the upkeep
     held = await world.alice.job(job["id"])
     assert held["status"] == "queued"
     notices = await world.alice.call("GET", "/notifications")

@@ -65,7 +65,7 @@ async def test_job_when_every_search_fails_too_then_is_never_sent_twice(
     job = await world.alice.submit(*ids, tiny)
     await world.alice.until_stage(job["id"], "confirming_submission")
     sandbox.set_faults(answer="html_502")
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(0.8)
     assert (await world.alice.job(job["id"]))["completed_at"] is None
     sandbox.set_faults()
     await world.alice.until_end(job["id"], "completed")
@@ -77,11 +77,12 @@ async def test_jobs_when_the_service_allows_one_at_a_time_then_wait_for_their_sl
 ) -> None:
     sandbox = await world.sandbox(max_jobs_per_user=1)
     ids = await world.add_service(sandbox, max_remote_jobs=1)
-    sandbox.set_faults(run_s=0.4)
+    sandbox.set_faults(wait_s=60)
     jobs = [await world.alice.submit(*ids, tiny, name=f"job {n}") for n in range(3)]
     last = await world.alice.until_stage(jobs[2]["id"], "waiting_for_slot")
     assert last["status"] == "queued"
     assert last["queue_position"] == 1
+    sandbox.set_faults()
     for job in jobs:
         await world.alice.until_end(job["id"], "completed")
     assert len(sandbox.jobs()) == 3
@@ -95,12 +96,13 @@ async def test_job_when_other_jobs_fill_the_account_then_waits_and_goes_on(
 ) -> None:
     sandbox = await world.sandbox(max_jobs_per_user=1)
     ids = await world.add_service(sandbox, max_remote_jobs=1)
-    sandbox.set_faults(run_s=1.0)
+    sandbox.set_faults(wait_s=60)
     other = await world.admin.submit(*ids, tiny, name="of the same remote account")
     await world.admin.until(other["id"], lambda now: now["external_job_id"] is not None)
     job = await world.alice.submit(*ids, tiny)
     held = await world.alice.until_stage(job["id"], "waiting_for_slot")
     assert held["error_message"] is None
+    sandbox.set_faults()
     await world.admin.until_end(other["id"], "completed")
     await world.alice.until_end(job["id"], "completed")
 
@@ -110,11 +112,12 @@ async def test_job_when_the_quota_answer_comes_after_the_upload_then_is_held_not
 ) -> None:
     sandbox = await world.sandbox()
     ids = await world.add_service(sandbox)
-    sandbox.set_faults(quota=1, run_s=1.0)
+    sandbox.set_faults(quota=1, wait_s=60)
     first = await world.alice.submit(*ids, tiny)
     await world.alice.until(first["id"], lambda job: job["external_job_id"] is not None)
     second = await world.alice.submit(*ids, tiny)
     await world.alice.until_stage(second["id"], "waiting_for_slot")
+    sandbox.set_faults(quota=1)
     await world.alice.until_end(first["id"], "completed")
     await world.alice.until_end(second["id"], "completed")
     assert len(sandbox.jobs()) == 2
@@ -144,12 +147,13 @@ async def test_job_when_the_token_is_refused_while_waiting_for_a_slot_then_is_he
 ) -> None:
     sandbox = await world.sandbox(max_jobs_per_user=1)
     ids = await world.add_service(sandbox, max_remote_jobs=1)
-    sandbox.set_faults(run_s=1.0)
+    sandbox.set_faults(wait_s=60)
     first = await world.alice.submit(*ids, tiny)
     second = await world.alice.submit(*ids, tiny)
     await world.alice.until_stage(second["id"], "waiting_for_slot")
     fresh = sandbox.new_token()
     await world.alice.until_stage(first["id"], "credential_needed")
+    sandbox.set_faults()
     await world.alice.store_token(ids[0], fresh)
     await world.alice.until_end(first["id"], "completed")
     await world.alice.until_end(second["id"], "completed")
