@@ -10,7 +10,7 @@ from uuid import UUID
 from app.db.jobs import find_own_job
 from app.usecases.deps import Deps
 from app.web.reading import is_text
-from tests.adversarial.test_uploads import fields, send
+from tests.adversarial.forms import fields, send
 from tests.adversarial.wire import END, file
 from tests.support.api import Answer, Api
 from tests.support.jobs import Desk, complete, genotypes, stored_paths

@@ -5,11 +5,7 @@ messages and logs; people who mistake one field for another. Then every place th
 """
 
 import asyncio
-import base64
-import binascii
-import email
 import io
-import json
 import logging
 import re
 import sys
@@ -19,19 +15,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 import pytest
-import redis.asyncio
 import structlog
-from aiohttp import web
 
 from app.genotypes.testdata import write_test_files
 from app.logs import configure_logging
 from app.settings import Settings
+from tests.adversarial.chatterbox import EchoingService, Recorder
+from tests.adversarial.places import files, mails, queue, spellings, tables
 from tests.adversarial.wire import connect, head
-from tests.fakes.cloudgene import FakeCloudgene
 from tests.support.client import Client
 from tests.support.people import PASSWORD
 from tests.support.world import World, open_world
@@ -59,80 +53,6 @@ def logs() -> Iterator[io.StringIO]:
     sys.excepthook, threading.excepthook = before[2], before[3]
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
-
-
-@dataclass
-class Recorder:
-    """Keeps every answer of the platform as it came over the connection."""
-
-    answers: list[tuple[str, str]] = field(default_factory=list)
-
-    def trace(self) -> aiohttp.TraceConfig:
-        config = aiohttp.TraceConfig()
-        config.on_request_end.append(self._on_headers)
-        config.on_response_chunk_received.append(self._on_chunk)
-        return config
-
-    async def _on_headers(self, _session: object, _context: object, params: Any) -> None:
-        self.answers.append((params.url.path, str(params.response.headers)))
-
-    async def _on_chunk(self, _session: object, _context: object, params: Any) -> None:
-        self.answers.append((params.url.path, params.chunk.decode("utf-8", "replace")))
-
-
-@dataclass
-class EchoingService(FakeCloudgene):
-    """A service with every bad habit: it repeats tokens, passwords and forms in whatever it says."""
-
-    heard: set[str] = field(default_factory=set)
-    how: str = "accept"
-    is_valid: bool = True
-
-    def _user(self, request: web.Request) -> str | None:
-        return "jdoe" if request.headers.get("X-Auth-Token") else None
-
-    def everything(self, request: web.Request, form: dict[str, str]) -> str:
-        """Put all that was heard into words."""
-        token = request.headers.get("X-Auth-Token", "")
-        self.heard |= {value for name, value in form.items() if name.endswith("password")}
-        return (
-            f"bad request of {token}: token '{token}', X-Auth-Token: {token}, said {form}, "
-            f"password {form.get('password')}; the archive opens with {form.get('password')}"
-        )
-
-    async def verify(self, request: web.Request) -> web.Response:
-        token = str((await request.post())["token"])
-        said = f"Nobody knows the token {token}"
-        return web.json_response(
-            {
-                "valid": self.is_valid,
-                "message": said,
-                "username": token,
-                "expire": said,
-            }
-        )
-
-    async def submit(self, request: web.Request) -> web.StreamResponse:
-        form: dict[str, str] = {}
-        reader = await request.multipart()
-        while (part := await reader.next()) is not None:
-            assert isinstance(part, aiohttp.BodyPartReader)
-            content = bytes(await part.read())
-            if part.filename is None:
-                form[str(part.name)] = content.decode()
-        said = self.everything(request, form)
-        if self.how == "accept":
-            job = self.add_job(form["job-name"], 5)
-            for kind in (0, 1, 2, 3):
-                self.message(job, f"step {kind}", kind, f"<b>{said}</b>")
-            self.logs[job] = f"Inputs:\n  password: {form['password']}\n{said}\nERROR ~ {said}\n"
-            return web.json_response({"success": True, "message": said, "id": job})
-        if self.how == "html":
-            return web.Response(
-                status=400, text=f"<html><h1>{said}</h1></html>", content_type="text/html"
-            )
-        status = {"json": 400, "refuse": 401}[self.how]
-        return web.json_response({"success": False, "message": said}, status=status)
 
 
 @dataclass
@@ -344,71 +264,6 @@ async def forget_the_password(stage: Stage) -> str:
     return match[1]
 
 
-def mails(outbox: Path) -> list[str]:
-    """Give the text of every e-mail."""
-    found = []
-    for path in sorted(outbox.glob("*.eml")):
-        message = email.message_from_bytes(path.read_bytes())
-        parts = [
-            part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()
-        ]
-        texts = [part.decode() for part in parts if isinstance(part, bytes)]
-        found.append("\n".join([str(message.items()), *texts]))
-    return found
-
-
-async def tables(stage: Stage) -> dict[str, str]:
-    """Give every row of every table as text; bytes as such and as what they spell."""
-    pool = stage.world.platform.deps.pool
-    names = await pool.fetch("select tablename from pg_tables where schemaname = 'public'")
-    dump = {}
-    for name in sorted(row["tablename"] for row in names):
-        parts = []
-        for row in await pool.fetch(f"select * from {name}"):
-            parts.append(str(dict(row)))
-            parts += [value.decode("latin-1") for value in row.values() if isinstance(value, bytes)]
-        dump[f"table {name}"] = "\n".join(parts)
-    assert {
-        "table users",
-        "table outbox",
-        "table imputation_jobs",
-        "table audit_logs",
-    } <= dump.keys()
-    return dump
-
-
-async def queue(redis_url: str) -> str:
-    """Give everything that the queue holds."""
-    parts = []
-    async with redis.asyncio.Redis.from_url(redis_url) as connection:
-        async for key in connection.scan_iter():
-            parts += [str(key), str(await connection.dump(key))]
-    return "\n".join(parts)
-
-
-def files(root: Path) -> dict[str, str]:
-    """Give every file of the data directory, aside from the keys themselves and the e-mails."""
-    return {
-        f"file {path.relative_to(root)}": path.read_bytes().decode("latin-1")
-        for path in root.rglob("*")
-        if path.is_file() and path.relative_to(root).parts[0] not in ("secrets", "outbox")
-    }
-
-
-def spellings(secret: str) -> set[str]:
-    """Give the ways in which a secret could stand somewhere."""
-    raw = secret.encode()
-    return {
-        secret,
-        quote(secret, safe=""),
-        json.dumps(secret)[1:-1],
-        base64.b64encode(raw).decode().rstrip("="),
-        base64.urlsafe_b64encode(raw).decode().rstrip("="),
-        binascii.hexlify(raw).decode(),
-        *([secret.split(".")[2]] if secret.count(".") == 2 and secret.startswith("eyJ") else []),
-    }
-
-
 async def test_secrets_when_planted_everywhere_then_found_nowhere(
     stage: Stage, logs: io.StringIO, redis_url: str
 ) -> None:
@@ -466,7 +321,7 @@ async def test_secrets_when_planted_everywhere_then_found_nowhere(
         "metrics": metrics,
         "letters": "\n".join(letters),
         "queue": await queue(redis_url),
-        **await tables(stage),
+        **await tables(deps.pool),
         **files(keys.data_dir),
     }
     assert '"event": "request.done"' in places["logs"] or '"request.done"' in places["logs"]

@@ -13,8 +13,8 @@ import pytest
 from app.settings import Settings
 from app.usecases.deps import Deps
 from tests.adversarial.conftest import MIB
+from tests.adversarial.forms import fields, start
 from tests.adversarial.refusals import refused
-from tests.adversarial.test_uploads import fields, start
 from tests.adversarial.wire import Wire, chunk, connect, file, head
 from tests.support.api import Api
 from tests.support.jobs import Desk, complete, genotypes, stored_paths, submit, submitted
