@@ -14,6 +14,7 @@ AdapterError
 ├── RemoteNotFound       the service does not know this job or file (any longer)
 ├── QuotaFull            the account has as many remote jobs as it may: hold
 ├── DownloadsExhausted   the service will not hand this file out again
+├── SearchInconclusive   nothing was found, and that proves nothing: a person has to decide
 └── UntrustedAddress     the address guard refused to connect there
 """
 
@@ -75,6 +76,13 @@ class DownloadsExhausted(AdapterError):
     """Raised when the service's download counter for a file is used up."""
 
 
+class SearchInconclusive(AdapterError):
+    """Raised by `find_by_name` when nothing was found and the service cannot show all jobs of the account.
+
+    Then nothing may be sent again by itself (contracts of WES servers that neither list open runs nor keep tags).
+    """
+
+
 class UntrustedAddress(AdapterError):
     """Raised when an address is private, loopback, link-local or metadata and not allowed by settings."""
 
@@ -131,7 +139,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDescription:
-    """What a service offers, read live."""
+    """What a service offers, read live. `warnings` are for its administrator: what does not fit its configuration."""
 
     app_id: str | None
     app_version: str | None
@@ -144,6 +152,31 @@ class ServiceDescription:
     modes: tuple[str, ...]
     options: tuple[Option, ...]
     """Everything else that the form lists, e.g. `r2Filter`, `meta`."""
+    dialect: str | None = None
+    """Which of the known servers answers, where one api_type has several."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a dialect sees at an address where a service of its kind answers: a proposal for an administrator to confirm.
+
+    `api_config` and `panels` are as far as they can be told (without a credential, some servers show little); `notes` says, for a
+    person, what could not be read and what to fill in.
+    """
+
+    api_type: str
+    base_url: str
+    name: str | None
+    credential_kind: str
+    """`none`, `token` or `password`."""
+    dialect: str | None = None
+    version: str | None = None
+    apps: tuple[Choice, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    builds: tuple[str, ...] = ()
+    api_config: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +191,16 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A stored input file; `name` is the plain, unique, ASCII name under which it travels."""
+    """A stored input file; `name` is the plain, unique, ASCII name under which it travels.
+
+    `url` is a signed link to it that ends in `name`, with its index beside it (`url` + `.tbi`), for services that fetch their
+    input (`Capabilities.input_links`); it is a secret and ends with the job.
+    """
 
     path: Path
     name: str
     size_bytes: int
+    url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +220,10 @@ class Submission:
     mode: str | None
     archive_password: str = field(repr=False)
     options: Mapping[str, str] = field(default_factory=dict)
+    samplesheet_url: str | None = field(default=None, repr=False)
+    """A signed link to a CSV `sample,vcf` of the input links, where `Capabilities.input_links`."""
+    upload_url: str | None = field(default=None, repr=False)
+    """A signed address, ending in `/`, under which the remote work may PUT results, where `Capabilities.upload_links`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +243,9 @@ class RemoteOutput:
     `role` is `result`, `qc` or `log`. `downloads_left` is the remote's counter, None where unlimited or untold.
     `archive` is true where the download is an (encrypted) archive whose members are the files to keep.
     `md5` is the checksum that the remote publishes for the download, where it does; `md5_address` is where it stands
-    when it has to be downloaded itself (`download` sees to that).
+    when it has to be downloaded itself (`download` sees to that); `sha1` and `size_bytes` likewise, where published.
+    `held_at` says, for people, where a file lies that cannot be fetched (a path at the service): then `address` is empty
+    and the job completes with that file held at the service.
     """
 
     key: str
@@ -212,6 +256,9 @@ class RemoteOutput:
     downloads_left: int | None = None
     md5: str | None = None
     md5_address: str | None = field(default=None, repr=False)
+    sha1: str | None = None
+    size_bytes: int | None = None
+    held_at: str | None = None
 
 
 class OutputFile(Protocol):
@@ -247,13 +294,28 @@ class Capabilities:
     restart: bool
     archive_password: bool
     """The service takes a password for result archives."""
+    input_links: bool = False
+    """The service fetches its input: `InputFile.url` (and `Submission.samplesheet_url`) must be given."""
+    upload_links: bool = False
+    """The remote work pushes results: `Submission.upload_url` must be given."""
+    needs_results: bool = True
+    """A job that succeeded lists results sooner or later; false where an empty list is an answer."""
+    searches: int = 2
+    """How many empty searches, `FIP_RECOVERY_WAIT_S` apart, allow to send a job again."""
+    lost_after_s: float = 900.0
+    """A job that the service itself has not known for so long (state MISSING) is lost."""
+    cancel_wait_s: float = 7 * 86_400.0
+    """A job that goes on for so long after a cancel was taken is cancelled here only."""
 
 
 class Adapter(Protocol):
     """One dialect, bound to one service and one credential. Every method may raise any `AdapterError`."""
 
     kind: ClassVar[str]
-    capabilities: ClassVar[Capabilities]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this service, as it is configured, allows."""
 
     async def verify_credential(self) -> CredentialReport:
         """Ask the service about the credential. An invalid one is a report, not an exception."""
@@ -275,10 +337,14 @@ class Adapter(Protocol):
         """
 
     async def find_by_name(self, name: str, since: datetime) -> Sequence[RemoteJob]:
-        """Give the account's jobs of that name, newest first, submitted after `since` minus an hour of clock skew."""
+        """Give the account's jobs of that name, newest first, submitted after `since` minus an hour of clock skew.
+
+        Raises `SearchInconclusive` when nothing was found where not all jobs can be seen.
+        """
 
     async def status(self, remote_id: str) -> RemoteStatus:
-        """Look at one job in detail. A job that is not there is a status `GONE`, not an exception."""
+        """Look at one job in detail. A job that is not there is a status `GONE`, or `MISSING` where the service cannot be
+        taken at its word, not an exception."""
 
     async def status_many(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteStatus]:
         """Look at many jobs of the account with as few calls as possible; ids that were not seen are left out."""

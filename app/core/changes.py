@@ -105,7 +105,7 @@ def observe(
             )
         case RemoteState.DEAD:
             return _dead(job, remote, service)
-        case RemoteState.UNKNOWN:
+        case RemoteState.MISSING | RemoteState.UNKNOWN:
             return None
 
 

@@ -15,6 +15,8 @@ class RemoteState(StrEnum):
     CANCELLED = "cancelled"
     GONE = "gone"
     """Retired or deleted: its results are no longer there."""
+    MISSING = "missing"
+    """The service answers and does not know, or cannot load, the job: lost if that lasts, for some servers say so for a while."""
     DEAD = "dead"
     """The remote server restarted under the job; it may be asked to restart it."""
     UNKNOWN = "unknown"
