@@ -194,15 +194,19 @@ async def test_ordinary_user_when_the_data_belong_to_another_then_says_to_whom(
 
 
 @as_root
-def test_identity_when_a_needed_file_is_closed_then_no_account_is_chosen(open_dir: Path) -> None:
+@pytest.mark.parametrize(("allowed", "mode"), [(True, "namespace"), (False, "passer")])
+def test_identity_when_a_needed_file_is_closed_then_no_account_is_chosen(
+    open_dir: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool, mode: str
+) -> None:
+    monkeypatch.setattr(privileges, "allows_user_namespaces", lambda: allowed)
     program = open_dir / "program"
     program.write_text("")
     root = open_dir / "root"
     program.chmod(0o755)
     assert choose_identity(root, root / "data", [program]).mode == "account"
     program.chmod(0o750)
-    assert choose_identity(root, root / "data", [program]).mode == "namespace"
-    assert choose_identity(root, root / "data", [open_dir / "absent"]).mode == "namespace"
+    assert choose_identity(root, root / "data", [program]).mode == mode
+    assert choose_identity(root, root / "data", [open_dir / "absent"]).mode == mode
 
 
 @as_root
@@ -210,6 +214,7 @@ async def test_namespace_when_the_system_forbids_it_then_says_what_to_do(
     open_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a container whose seccomp profile blocks it; here because a process with threads may not (unshare(2))."""
+    monkeypatch.setattr(privileges, "allows_user_namespaces", lambda: True)
     threaded = open_dir / "launcher.py"
     threaded.write_text(
         "import sys, threading\n"
