@@ -150,6 +150,12 @@ async def sync_panels(
             description = await open_adapter(deps, service, credential).describe()
     except AdapterError as error:
         raise as_app_error(service.name, error) from error
+    if credential is not None and credential.shows_in(msgspec.json.encode(description).decode()):
+        raise Unavailable(
+            f"{service.name} shows the credential itself in what it lists: nothing of it was kept",
+            code="credential_echoed",
+            action="Replace the credential at the service, and tell its operators.",
+        )
     if not description.panels:
         raise Unavailable(
             f"{service.name} lists no reference panels now: everything stays as it was",

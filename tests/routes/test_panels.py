@@ -1,13 +1,15 @@
 """Reference panels over HTTP: entered by hand, and read live from a service."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from app.adapters.base import ServiceDescription
+from app.adapters.base import Choice, ServiceDescription
+from app.adapters.michigan.adapter import MichiganAdapter
 from app.adapters.presets import PRESETS
 from app.sandbox.panels import DEFAULT_PANELS, Panel
 from app.usecases.deps import Deps
@@ -204,6 +206,29 @@ async def test_sync_when_the_service_is_in_trouble_then_panels_stay_as_they_are(
     answer = await sync(client, admin, service)
     assert (answer.status, answer.json()["code"]) == (503, "no_panels_listed")
     assert await panels(client, admin, service) == before
+
+
+async def test_sync_when_the_service_lists_the_token_itself_then_nothing_is_kept(
+    client: Api,
+    admin: Person,
+    service: str,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cloudgene's own tokens are too long to pass as keys; those of other services need not be."""
+    described = MichiganAdapter.describe
+
+    async def echo(adapter: MichiganAdapter) -> ServiceDescription:
+        read = await described(adapter)
+        echoed = replace(read.panels[0], populations=(Choice(sandbox.token, "All"),))
+        return replace(read, panels=(*read.panels[1:], echoed))
+
+    monkeypatch.setattr(MichiganAdapter, "describe", echo)
+    answer = await sync(client, admin, service)
+    assert (answer.status, answer.json()["code"]) == (503, "credential_echoed")
+    assert sandbox.token not in answer.text
+    assert await panels(client, admin, service) == []
+    assert sandbox.token not in (await client.get(service)).text
 
 
 async def test_sync_when_the_address_is_forbidden_then_is_refused(
