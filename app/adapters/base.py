@@ -95,10 +95,6 @@ class Credential:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
-    def shows_in(self, text: str) -> bool:
-        """Tell whether a text, for all to read, holds the secret."""
-        return any(secret in text for secret in (self.token, self.password) if secret)
-
 
 @dataclass(frozen=True, slots=True)
 class CredentialReport:
@@ -347,8 +343,9 @@ class Adapter(Protocol):
         """
 
     async def status(self, remote_id: str) -> RemoteStatus:
-        """Look at one job in detail. A job that is not there is a status `GONE`, or `MISSING` where the service cannot be
-        taken at its word, not an exception.
+        """Look at one job in detail.
+
+        A job that is not there is a status `GONE`, or `MISSING` where the service cannot be taken at its word, not an exception.
         """
 
     async def status_many(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteStatus]:
