@@ -13,9 +13,10 @@ from app.core.errors import InvalidInput
 from app.core.models import Panel, Service
 from app.lifespan import open_platform
 from app.settings import Settings
-from app.usecases import catalogue, panels
+from app.usecases import catalogue, monitoring, panels
 from app.usecases.catalogue import NewService
 from app.usecases.deps import Deps
+from app.usecases.syncing import sync_panels
 
 PAGE = 500
 _SHARED = (
@@ -164,7 +165,7 @@ async def check(args: argparse.Namespace, settings: Settings) -> int:
     """Look once whether a service answers; the exit status is 1 when it is down."""
     async with open_platform(settings, work=False, join=True) as platform:
         service = await catalogue.get_service_by_slug(platform.deps, args.slug)
-        service = await catalogue.check_health(platform.deps, service)
+        service = await monitoring.check_health(platform.deps, service)
     latency = "" if service.latency_ms is None else f" ({service.latency_ms:.0f} ms)"
     said = f": {service.health_message}" if service.health_message else ""
     print(f"{service.slug} is {service.health}{latency}{said}")
@@ -190,7 +191,7 @@ async def _sync(args: argparse.Namespace, deps: Deps, service: Service) -> None:
     credential = None
     if args.api_token_file is not None:
         credential = Credential(token=clean_token(_read_token(args.api_token_file)))
-    synced = await panels.sync_panels(deps, None, service.id, credential)
+    synced = await sync_panels(deps, None, service.id, credential)
     app = f" ({synced.app_id}, version {synced.app_version})" if synced.app_id else ""
     print(
         f"Read {service.name}{app}: {len(synced.added)} new, {len(synced.retired)} vanished,"

@@ -11,17 +11,17 @@ from app.core import services as rules
 from app.core.addresses import origin_of
 from app.core.credentials import clean_token
 from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.health import MAINTENANCE
 from app.core.models import Service
 from app.db import services as db
 from app.db.queries import Connection
-from app.db.services import HealthCheck
 from app.usecases import audit
 from app.usecases.credentials import Secret, seal_secret, shared_context
 from app.usecases.deps import Actor, Deps
-from app.usecases.engine.upkeep import check_service
+from app.usecases.engine.upkeep import note_look
 from app.usecases.engine.wakeup import credential_replaced, service_recovered
 from app.usecases.idempotency import Once
-from app.usecases.panels import add_preset_panels
+from app.usecases.syncing import add_preset_panels, dialect_warnings
 
 _DEFAULTS: dict[str, Any] = {
     "description": "",
@@ -37,6 +37,12 @@ _DEFAULTS: dict[str, Any] = {
     "poll_interval_s": 30.0,
     "wait_limit_s": 7 * 86_400.0,
     "max_remote_jobs": None,
+    "institution": None,
+    "city": None,
+    "latitude": None,
+    "longitude": None,
+    "maintenance": False,
+    "maintenance_message": None,
 }
 _OF_PRESETS = (
     "name",
@@ -50,15 +56,26 @@ _OF_PRESETS = (
     "poll_interval_s",
     "wait_limit_s",
     "max_remote_jobs",
+    "institution",
+    "city",
+    "latitude",
+    "longitude",
 )
-_WAKES = frozenset({"base_url", "api_config", "allow_insecure", "is_active", "max_remote_jobs"})
+_WAKES = frozenset(
+    {"base_url", "api_config", "allow_insecure", "is_active", "max_remote_jobs", "maintenance"}
+)
+# Changes after which the description that was read may be another one's.
+_READ_AGAIN = frozenset(
+    {"base_url", "api_config", "allow_insecure", "credential_kind", "credential_policy"}
+)
 
 
 class ServiceChange(msgspec.Struct, frozen=True, kw_only=True):
     """What an administrator sets about a service; absent fields stay (or are the usual ones of a new service).
 
     `api_config` is changed key by key, null removes one. Its `api_token` is the shared token: it is stored encrypted, shown
-    never, and used only where `credential_policy` is `shared`.
+    never, and used only where `credential_policy` is `shared`. `maintenance` holds the service's jobs, with
+    `maintenance_message` as the reason: submissions are taken, and wait. Degrees north and east for `latitude`, `longitude`.
     """
 
     name: str | UnsetType = UNSET
@@ -78,6 +95,12 @@ class ServiceChange(msgspec.Struct, frozen=True, kw_only=True):
     poll_interval_s: float | UnsetType = UNSET
     wait_limit_s: float | UnsetType = UNSET
     max_remote_jobs: int | UnsetType | None = UNSET
+    institution: str | UnsetType | None = UNSET
+    city: str | UnsetType | None = UNSET
+    latitude: float | UnsetType | None = UNSET
+    longitude: float | UnsetType | None = UNSET
+    maintenance: bool | UnsetType = UNSET
+    maintenance_message: str | UnsetType | None = UNSET
 
 
 class NewService(ServiceChange, frozen=True, kw_only=True):
@@ -143,10 +166,12 @@ async def add_service(
             )
         if isinstance(token, str):
             service = await _share(deps, connection, service, token)
+        if service.maintenance:
+            service = await _follow_maintenance(deps, connection, service)
         if preset is not None:
             await add_preset_panels(connection, service.id, preset)
         await _record(connection, actor, "service.created", service, given, token)
-        written = Written(service, rules.warnings_for_admins(service))
+        written = Written(service, warnings_for(service))
         if once is not None:
             await once.remember(connection, written)
     return written
@@ -161,7 +186,7 @@ async def change_service(
         _refuse_renaming(old, change)
         given, token = _judge(change, old.api_config)
         if not given and token is UNSET:
-            return Written(old, rules.warnings_for_admins(old))
+            return Written(old, warnings_for(old))
         service = replace(old, **given)
         _check(deps, service.api_type, {name: getattr(service, name) for name in db.SETTABLE})
         service = await db.update_service(connection, service) or service
@@ -176,12 +201,22 @@ async def change_service(
             service = await _share(deps, connection, service, token)
         elif token is None:
             service = await _unshare(connection, service)
-        if service.is_active and _WAKES & given.keys():
+        if service.maintenance or old.maintenance:
+            service = await _follow_maintenance(deps, connection, service)
+        if service.is_active and not service.maintenance and _WAKES & given.keys():
             await service_recovered(connection, service.id)
+        if _READ_AGAIN & given.keys() or token is not UNSET:
+            await db.read_again(connection, service.id)
+            service = await db.lock_service(connection, service.id) or service
         if "credential_policy" in given or "shared_with" in given:
             await credential_replaced(connection, service.id, None)
         await _record(connection, actor, "service.updated", service, given, token)
-    return Written(service, (*warnings, *rules.warnings_for_admins(service)))
+    return Written(service, (*warnings, *warnings_for(service)))
+
+
+def warnings_for(service: Service) -> tuple[str, ...]:
+    """Say what an administrator should look at."""
+    return (*rules.warnings_for_admins(service), *dialect_warnings(service.live_form))
 
 
 async def delete_service(deps: Deps, actor: Actor | None, service_id: int) -> None:
@@ -195,19 +230,6 @@ async def delete_service(deps: Deps, actor: Actor | None, service_id: int) -> No
                 action="Switch it off instead: PATCH it with «is_active» false. Nobody can submit to it then.",
             )
         await _record(connection, actor, "service.deleted", service, {}, UNSET)
-
-
-async def list_health(deps: Deps, service_id: int, limit: int) -> tuple[Service, list[HealthCheck]]:
-    """Give a service and what was seen of its health, newest first. Raises NotFound."""
-    service = await get_service(deps, service_id)
-    return service, await db.list_health(deps.pool, service_id, limit)
-
-
-async def check_health(deps: Deps, service: Service) -> Service:
-    """Look at a service now, and keep what was seen; give the service as it then stands."""
-    await db.note_health_check(deps.pool, service.id, deps.now())
-    await check_service(deps, service)
-    return await get_service(deps, service.id)
 
 
 def _unknown() -> NotFound:
@@ -277,6 +299,7 @@ def _judge(
 
 def _check(deps: Deps, api_type: str, values: dict[str, Any]) -> None:
     rules.check_insecure(values["base_url"], allow_insecure=values["allow_insecure"])
+    rules.check_place(values["latitude"], values["longitude"])
     config = {**values["api_config"], "allow_insecure": values["allow_insecure"]}
     try:
         deps.adapters.check(api_type, base_url=values["base_url"], config=config)
@@ -297,6 +320,15 @@ async def _share(deps: Deps, connection: Connection, service: Service, token: st
 
 async def _unshare(connection: Connection, service: Service) -> Service:
     return await db.set_shared_secret(connection, service.id, None, None) or service
+
+
+async def _follow_maintenance(deps: Deps, connection: Connection, service: Service) -> Service:
+    """Show an administrator's maintenance at once; after it, nothing is known until the next look, which is due now."""
+    if service.maintenance:
+        await note_look(deps, connection, service, MAINTENANCE, None)
+    elif service.health == MAINTENANCE:
+        await db.forget_health(connection, service.id)
+    return await db.lock_service(connection, service.id) or service
 
 
 async def _record(

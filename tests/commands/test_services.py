@@ -113,7 +113,9 @@ async def test_check_when_looked_at_then_status_tells_up_from_down(
     assert row["health"] == "down"
     assert row["health_checked_at"] is not None
     states = await pool.fetch("select state from service_health order by id")
-    assert [state["state"] for state in states] == ["up", "down"]
+    assert [state["state"] for state in states] == ["up", "unknown", "down"], (
+        "the second look confirms"
+    )
 
 
 async def test_panels_when_synced_with_a_token_for_this_call_then_it_is_not_stored(
