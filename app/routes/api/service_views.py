@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from app.core.models import Service
 from app.core.services import visible_config, warnings_for_users
 from app.usecases.catalogue import Written
+from app.usecases.discovery import Discovery
 from app.usecases.monitoring import HealthReport
 
 
@@ -249,4 +250,46 @@ class ServiceHealthHistoryOut(msgspec.Struct, frozen=True, kw_only=True):
                 msgspec.convert(item, HealthCheckOut, from_attributes=True)
                 for item in report.history
             ],
+        )
+
+
+class ProposalOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of service that answers at the address. `service` is the body of the `POST /services` that adds it; `notes` say what
+    could not be read, and what to see to.
+    """
+
+    api_type: str
+    dialect: str | None
+    version: str | None
+    name: str | None
+    base_url: str
+    credential_kind: str
+    apps: list[ChoiceOut]
+    panels: list[CapabilityPanelOut]
+    builds: list[str]
+    notes: list[str]
+    service: dict[str, Any]
+
+
+class DiscoveryOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers at an address. `tried` has a word about every kind of service that is known here, by `api_type`."""
+
+    proposals: list[ProposalOut]
+    tried: dict[str, str]
+
+    @classmethod
+    def of(cls, discovery: Discovery) -> "DiscoveryOut":
+        return cls(
+            proposals=[
+                msgspec.convert(
+                    {
+                        **msgspec.to_builtins(item.found),
+                        "notes": list(item.notes),
+                        "service": item.service,
+                    },
+                    ProposalOut,
+                )
+                for item in discovery.proposals
+            ],
+            tried=discovery.tried,
         )

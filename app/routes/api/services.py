@@ -4,9 +4,10 @@ from typing import Annotated
 
 import msgspec
 
-from app.routes.api.service_views import ServiceHealthHistoryOut, ServiceOut
+from app.routes.api.service_views import DiscoveryOut, ServiceHealthHistoryOut, ServiceOut
 from app.usecases import catalogue, monitoring
 from app.usecases.catalogue import NewService, ServiceChange
+from app.usecases.discovery import Address, discover
 from app.web.endpoint import INT, Access, Call, Endpoint, Page, Paging
 
 _ONE = f"/services/{{service_id:{INT}}}"
@@ -74,6 +75,11 @@ async def health(call: Call) -> ServiceHealthHistoryOut:
     )
 
 
+async def find_out(call: Call) -> DiscoveryOut:
+    body: Address = call.body
+    return DiscoveryOut.of(await discover(call.deps, call.actor, body))
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
@@ -98,6 +104,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         status=201,
         creates=True,
         tag="services",
+    ),
+    Endpoint(
+        "POST",
+        "/services/discover",
+        find_out,
+        "services.discover",
+        "Find out what kind of service answers at an address, and how to add it",
+        access=Access.ADMIN,
+        body=Address,
+        response=DiscoveryOut,
+        tag="services",
+        per_minute=20,
     ),
     Endpoint(
         "GET",
