@@ -198,12 +198,11 @@ def _form(service: Service, description: ServiceDescription, now: datetime) -> d
     """Give what is kept of a description. That the dialect changed is remembered until the service is set up anew."""
     form: dict[str, Any] = msgspec.to_builtins(description)
     old: dict[str, Any] = service.live_form or {}
-    if old.get("dialect") and description.dialect and old["dialect"] != description.dialect:
+    form["dialect"] = description.dialect or old.get("dialect")
+    if old.get("dialect") not in (None, form["dialect"]):
         return {**form, "former_dialect": old["dialect"], "dialect_changed_at": now.isoformat()}
-    kept: dict[str, Any] = {
-        name: old[name] for name in ("former_dialect", "dialect_changed_at") if name in old
-    }
-    return {**form, **kept} if kept.get("former_dialect") != description.dialect else form
+    kept = ("former_dialect", "dialect_changed_at")
+    return {**form, **{name: old[name] for name in kept if name in old}}
 
 
 def dialect_warnings(form: dict[str, Any] | None) -> tuple[str, ...]:

@@ -89,14 +89,15 @@ class CapabilitiesOut(msgspec.Struct, frozen=True, kw_only=True):
         populations = {
             item["key"]: item for panel in form["panels"] for item in panel["populations"]
         }
+        warnings = {"warnings": form.get("warnings", [])} if for_admin else {}
         return msgspec.convert(
             {
                 "dialect": None,
-                **form,
+                **{name: value for name, value in form.items() if name != "warnings"},
+                **warnings,
                 "read_at": service.description_read_at,
                 "populations": list(populations.values()),
                 "limits": {"max_remote_jobs": service.max_remote_jobs},
-                "warnings": form.get("warnings", []) if for_admin else UNSET,
             },
             cls,
         )
