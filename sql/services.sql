@@ -104,6 +104,13 @@ where id = (
 )
 returning *
 
+-- name: claim_own_description
+-- Take a service whose description is due and that nobody reads by itself, for it needs a credential of somebody's own.
+update services set next_read_at = :next_read_at
+where id = :service_id and is_active and not maintenance and (next_read_at is null or next_read_at <= :now)
+    and credential_kind <> 'none' and not (credential_policy = 'shared' and shared_secret is not null)
+returning *
+
 -- name: note_health_check
 -- A look at the service begins.
 update services set health_checked_at = :now where id = :service_id

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from app.core.errors import InvalidInput
-from app.usecases.catalogue import NewService
 from app.usecases.deps import Deps
 from app.usecases.discovery import Address, Proposal, discover
+from app.usecases.service_fields import NewService
 
 MAX_SHOWN = 12
 

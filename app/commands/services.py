@@ -15,8 +15,8 @@ from app.core.models import Panel, Service
 from app.lifespan import open_platform
 from app.settings import Settings
 from app.usecases import catalogue, monitoring, panels
-from app.usecases.catalogue import NewService
 from app.usecases.deps import Deps
+from app.usecases.service_fields import NewService
 from app.usecases.syncing import sync_panels
 
 PAGE = 500

@@ -147,6 +147,16 @@ async def claim_description(db: Executor, now: datetime, next_read_at: datetime)
     return _service(await SERVICES.claim_description.row(db, now=now, next_read_at=next_read_at))
 
 
+async def claim_own_description(
+    db: Executor, service_id: int, now: datetime, next_read_at: datetime
+) -> Service | None:
+    """Take a service that only its users can read, if its description is due."""
+    row = await SERVICES.claim_own_description.row(
+        db, service_id=service_id, now=now, next_read_at=next_read_at
+    )
+    return _service(row)
+
+
 async def delete_service(db: Executor, service_id: int) -> bool:
     """Remove a service; False when jobs refer to it (or it is gone)."""
     return await SERVICES.delete_service.value(db, service_id=service_id) is not None

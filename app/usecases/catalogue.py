@@ -1,12 +1,11 @@
-"""The catalogue of services: what administrators set about them, and what is seen of their health."""
+"""The catalogue of services: shown to everybody, changed by administrators."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
-from app.adapters.presets import PRESETS, ServicePreset
+from app.adapters.presets import ServicePreset
 from app.core import services as rules
 from app.core.addresses import origin_of
 from app.core.credentials import clean_token
@@ -21,46 +20,10 @@ from app.usecases.deps import Actor, Deps
 from app.usecases.engine.upkeep import note_look
 from app.usecases.engine.wakeup import credential_replaced, service_recovered
 from app.usecases.idempotency import Once
-from app.usecases.syncing import add_preset_panels, dialect_warnings
+from app.usecases.panels import add_preset_panels
+from app.usecases.service_fields import DEFAULTS, NewService, ServiceChange, fields_of, preset_of
+from app.usecases.syncing import dialect_warnings
 
-_DEFAULTS: dict[str, Any] = {
-    "description": "",
-    "location": None,
-    "country": None,
-    "supported_builds": list(rules.BUILDS),
-    "credential_kind": "token",
-    "credential_policy": "per_user",
-    "shared_with": {"roles": ["user", "admin"]},
-    "allow_insecure": False,
-    "api_config": {},
-    "is_active": True,
-    "poll_interval_s": 30.0,
-    "wait_limit_s": 7 * 86_400.0,
-    "max_remote_jobs": None,
-    "institution": None,
-    "city": None,
-    "latitude": None,
-    "longitude": None,
-    "maintenance": False,
-    "maintenance_message": None,
-}
-_OF_PRESETS = (
-    "name",
-    "description",
-    "base_url",
-    "location",
-    "country",
-    "supported_builds",
-    "credential_kind",
-    "credential_policy",
-    "poll_interval_s",
-    "wait_limit_s",
-    "max_remote_jobs",
-    "institution",
-    "city",
-    "latitude",
-    "longitude",
-)
 _WAKES = frozenset(
     {"base_url", "api_config", "allow_insecure", "is_active", "max_remote_jobs", "maintenance"}
 )
@@ -68,45 +31,6 @@ _WAKES = frozenset(
 _READ_AGAIN = frozenset(
     {"base_url", "api_config", "allow_insecure", "credential_kind", "credential_policy"}
 )
-
-
-class ServiceChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator sets about a service; absent fields stay (or are the usual ones of a new service).
-
-    `api_config` is changed key by key, null removes one. Its `api_token` is the shared token: it is stored encrypted, shown
-    never, and used only where `credential_policy` is `shared`. `maintenance` holds the service's jobs, with
-    `maintenance_message` as the reason: submissions are taken, and wait. Degrees north and east for `latitude`, `longitude`.
-    """
-
-    name: str | UnsetType = UNSET
-    slug: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    api_type: str | UnsetType = UNSET
-    base_url: str | UnsetType = UNSET
-    location: str | UnsetType | None = UNSET
-    country: str | UnsetType | None = UNSET
-    supported_builds: list[str] | UnsetType = UNSET
-    credential_kind: Literal["none", "token", "password"] | UnsetType = UNSET
-    credential_policy: Literal["per_user", "shared"] | UnsetType = UNSET
-    shared_with: dict[str, Any] | UnsetType = UNSET
-    allow_insecure: bool | UnsetType = UNSET
-    api_config: dict[str, Any] | UnsetType = UNSET
-    is_active: bool | UnsetType = UNSET
-    poll_interval_s: float | UnsetType = UNSET
-    wait_limit_s: float | UnsetType = UNSET
-    max_remote_jobs: int | UnsetType | None = UNSET
-    institution: str | UnsetType | None = UNSET
-    city: str | UnsetType | None = UNSET
-    latitude: float | UnsetType | None = UNSET
-    longitude: float | UnsetType | None = UNSET
-    maintenance: bool | UnsetType = UNSET
-    maintenance_message: str | UnsetType | None = UNSET
-
-
-class NewService(ServiceChange, frozen=True, kw_only=True):
-    """A service to be added. With `preset`, every field that is absent is the preset's."""
-
-    preset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +70,9 @@ async def add_service(
     deps: Deps, actor: Actor | None, new: NewService, once: Once | None = None
 ) -> Written:
     """Add a service. `actor` is None for a command. Raises InvalidInput, Conflict when the short name is taken."""
-    preset = _preset(new.preset)
+    preset = preset_of(new.preset)
     given, token = _judge(new, {})
-    base = {**_DEFAULTS, **(_from_preset(preset) if preset else {})}
+    base = {**DEFAULTS, **(fields_of(preset) if preset else {})}
     values = {**base, **given}
     for field in ("name", "base_url"):
         if field not in values:
@@ -245,23 +169,6 @@ async def _lock(connection: Connection, service_id: int) -> Service:
     if service is None:
         raise _unknown()
     return service
-
-
-def _preset(name: str | None) -> ServicePreset | None:
-    if name is None:
-        return None
-    if name not in PRESETS:
-        raise rules.refuse("preset", f"must be one of: {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def _from_preset(preset: ServicePreset) -> dict[str, Any]:
-    values = {name: getattr(preset, name) for name in _OF_PRESETS}
-    return {
-        **values,
-        "supported_builds": list(preset.supported_builds),
-        "api_config": dict(preset.api_config),
-    }
 
 
 def _slug(new: NewService, preset: ServicePreset | None, name: str) -> str:

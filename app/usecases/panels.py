@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from app.adapters.presets import PRESETS, PanelPreset, ServicePreset
 from app.core import services as rules
 from app.core.errors import Conflict, NotFound
 from app.core.models import Panel, Service
@@ -122,6 +123,32 @@ async def _get_service(deps: Deps, service_id: int) -> Service:
     if service is None:
         raise _unknown_service()
     return service
+
+
+async def add_preset_panels(connection: Connection, service_id: int, preset: ServicePreset) -> None:
+    """Enter the panels of a preset."""
+    for panel in preset.panels:
+        await db.insert_panel(connection, service_id, _from_preset(panel))
+
+
+def _from_preset(panel: PanelPreset) -> NewPanel:
+    return NewPanel(
+        key=panel.key,
+        name=panel.name,
+        populations=[{"key": key, "label": key} for key in panel.populations],
+        builds=list(panel.builds),
+        version=None,
+    )
+
+
+def is_as_preset(panel: Panel) -> bool:
+    """Tell whether a panel stands as a preset entered it: nobody looked after it, so the service's own list replaces it."""
+    as_now = NewPanel(
+        panel.key, panel.name, panel.populations, panel.builds, panel.version, panel.is_active
+    )
+    return panel.source == "manual" and any(
+        as_now == _from_preset(item) for preset in PRESETS.values() for item in preset.panels
+    )
 
 
 async def _lock_service(connection: Connection, service_id: int) -> Service:

@@ -1,7 +1,8 @@
 """What services offer, read live: by an administrator, and by itself every few hours. Panels keep their versions.
 
 By itself only services are read that show their description to everybody or have a shared credential: nobody's own credential
-is ever used for the platform's work.
+is ever used for the platform's work. Where there is neither, a description that has become old is read in the same breath when a
+user tests their own credential.
 """
 
 import asyncio
@@ -16,7 +17,6 @@ import structlog
 
 from app.adapters.base import AdapterError, Credential, ServiceDescription
 from app.adapters.base import Panel as LivePanel
-from app.adapters.presets import PRESETS, PanelPreset, ServicePreset
 from app.core.errors import AppError, Conflict, NoCredentials, NotFound, Unavailable
 from app.core.models import Panel, Service
 from app.db import services as db
@@ -26,6 +26,7 @@ from app.security.vault import VaultError
 from app.usecases import audit
 from app.usecases.credentials import Secret, open_adapter, open_credential, shared_context
 from app.usecases.deps import Actor, Deps
+from app.usecases.panels import is_as_preset
 from app.usecases.remote_errors import as_app_error
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,8 @@ DESCRIBE_LIMIT_S = 180.0
 """A service is asked for its front page and a few forms; each call has a limit of its own besides."""
 READ_AT_A_TIME = 4
 MAX_READ_PER_RUN = 50
+READ_BESIDE_LIMIT_S = 15.0
+"""A user who tests a credential waits so much longer at most."""
 RETRY_S = 900.0
 JITTER = 0.1
 """The interval varies by this share either way, so that services are not all asked at the same moment."""
@@ -80,6 +83,26 @@ async def sync_due(deps: Deps) -> int:
     return sum(lane.result() for lane in lanes)
 
 
+async def read_beside(deps: Deps, actor: Actor, service_id: int) -> None:
+    """Read a service whose description is old, with the credential that its user has just tested; trouble is passed over.
+
+    Another account may be shown less: no panel is retired for what this one does not see.
+    """
+    now, interval_s = deps.now(), deps.settings.panel_sync_interval_s
+    if interval_s <= 0:
+        return
+    until = now + timedelta(seconds=min(RETRY_S, interval_s))
+    service = await db.claim_own_description(deps.pool, service_id, now, until)
+    if service is None:
+        return
+    try:
+        async with asyncio.timeout(READ_BESIDE_LIMIT_S):
+            credential = await _credential(deps, service, actor)
+            await _sync(deps, None, service, credential, by_itself=True, is_whole=False)
+    except (AppError, TimeoutError) as error:
+        log.info("registry.not_read", service=service.slug, reason=type(error).__name__)
+
+
 async def _sync_some(deps: Deps) -> int:
     for done in range(MAX_READ_PER_RUN):
         now = deps.now()
@@ -101,6 +124,7 @@ async def _sync(
     credential: Credential | None,
     *,
     by_itself: bool = False,
+    is_whole: bool = True,
 ) -> Synced:
     try:
         async with asyncio.timeout(DESCRIBE_LIMIT_S):
@@ -114,7 +138,9 @@ async def _sync(
             action="Look at «api_config.app», or enter panels by hand.",
         )
     async with deps.pool.acquire() as connection, connection.transaction():
-        return await _keep(deps, connection, actor, service, description, by_itself=by_itself)
+        return await _keep(
+            deps, connection, actor, service, description, by_itself=by_itself, is_whole=is_whole
+        )
 
 
 async def _credential(deps: Deps, service: Service, actor: Actor | None) -> Credential | None:
@@ -142,6 +168,7 @@ async def _keep(
     description: ServiceDescription,
     *,
     by_itself: bool,
+    is_whole: bool,
 ) -> Synced:
     current = await db.lock_service(connection, service.id)
     if current is None:
@@ -157,7 +184,7 @@ async def _keep(
     for live in description.panels:
         await db.put_live_panel(connection, service.id, _live(live))
     listed = [panel.key for panel in description.panels]
-    retired = await db.retire_live_panels(connection, service.id, listed)
+    retired = await db.retire_live_panels(connection, service.id, listed) if is_whole else []
     after, _ = await db.list_panels(connection, service.id, inactive_too=False)
     known = {(panel.key, panel.id) for panel in before}
     synced = Synced(
@@ -226,32 +253,6 @@ def _live(live: LivePanel) -> NewPanel:
         populations=[{"key": item.key, "label": item.label} for item in live.populations],
         builds=list(live.builds),
         version=live.version,
-    )
-
-
-async def add_preset_panels(connection: Connection, service_id: int, preset: ServicePreset) -> None:
-    """Enter the panels of a preset."""
-    for panel in preset.panels:
-        await db.insert_panel(connection, service_id, _from_preset(panel))
-
-
-def _from_preset(panel: PanelPreset) -> NewPanel:
-    return NewPanel(
-        key=panel.key,
-        name=panel.name,
-        populations=[{"key": key, "label": key} for key in panel.populations],
-        builds=list(panel.builds),
-        version=None,
-    )
-
-
-def is_as_preset(panel: Panel) -> bool:
-    """Tell whether a panel stands as a preset entered it: nobody looked after it, so the service's own list replaces it."""
-    as_now = NewPanel(
-        panel.key, panel.name, panel.populations, panel.builds, panel.version, panel.is_active
-    )
-    return panel.source == "manual" and any(
-        as_now == _from_preset(item) for preset in PRESETS.values() for item in preset.panels
     )
 
 

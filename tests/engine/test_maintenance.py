@@ -4,8 +4,9 @@ import pytest
 
 from app.adapters.base import ServiceUnavailable
 from app.core.models import Service, build
-from app.usecases.catalogue import ServiceChange, change_service
+from app.usecases.catalogue import change_service
 from app.usecases.engine.upkeep import check_service
+from app.usecases.service_fields import ServiceChange
 from tests.engine.stage import Stage
 from tests.support.jobs import Desk
 from tests.support.people import Person

@@ -19,13 +19,15 @@ from app.adapters.michigan.recognise import recognise
 from app.adapters.registry import AdapterRegistry, Dialect
 from app.adapters.transport import Transport
 from app.core.models import Service
-from app.usecases.catalogue import ServiceChange, change_service
+from app.usecases.catalogue import change_service
 from app.usecases.credentials import Secret, seal_secret, shared_context
-from app.usecases.deps import Deps
-from app.usecases.syncing import sync_due, sync_panels
+from app.usecases.deps import Actor, Deps
+from app.usecases.service_fields import ServiceChange
+from app.usecases.syncing import read_beside, sync_due, sync_panels
 from tests import factories
 from tests.support.api import Api
 from tests.support.deps import Clock
+from tests.support.jobs import make_desk
 from tests.support.people import Person
 
 POPULATIONS = (Choice("afr", "AFR"),)
@@ -306,3 +308,35 @@ async def test_dialect_when_it_changes_back_or_is_not_told_then_only_changes_are
     actions = await told.pool.fetch("select action from audit_logs")
     changes = [row for row in actions if row["action"] == "service.dialect_changed"]
     assert len(changes) == 2
+
+
+async def test_own_token_when_tested_and_the_description_is_old_then_read_and_nothing_is_retired(
+    told: Deps, teller: Teller, alice: Person, clock: Clock
+) -> None:
+    desk = await make_desk(told, alice)
+    await read_beside(told, Actor(alice.user), desk.service.id)
+    assert [item and item.token for item in teller.asked] == ["a-token-of-the-user"]
+    assert len(await rows(told)) == 3
+    await read_beside(told, Actor(alice.user), desk.service.id)
+    assert len(teller.asked) == 1, "it is not old"
+    clock.move(hours=7)
+    teller.list(("b", None), ("c", None))
+    await read_beside(told, Actor(alice.user), desk.service.id)
+    assert [row[0] for row in await rows(told) if row[2]] == [desk.panel.key, "a", "b", "c"]
+
+
+async def test_own_token_when_the_reading_fails_then_nobody_is_bothered(
+    told: Deps, teller: Teller, alice: Person
+) -> None:
+    desk = await make_desk(told, alice)
+    teller.error = ServiceUnavailable("away")
+    await read_beside(told, Actor(alice.user), desk.service.id)
+    await read_beside(told, Actor(alice.user), desk.service.id)
+    assert len(teller.asked) == 1
+
+
+async def test_own_token_when_the_platform_reads_by_itself_then_it_is_not_needed(
+    told: Deps, teller: Teller, alice: Person, service: Service
+) -> None:
+    await read_beside(told, Actor(alice.user), service.id)
+    assert teller.asked == []

@@ -6,8 +6,8 @@ import msgspec
 
 from app.routes.api.service_views import DiscoveryOut, ServiceHealthHistoryOut, ServiceOut
 from app.usecases import catalogue, monitoring
-from app.usecases.catalogue import NewService, ServiceChange
 from app.usecases.discovery import Address, discover
+from app.usecases.service_fields import NewService, ServiceChange
 from app.web.endpoint import INT, Access, Call, Endpoint, Page, Paging
 
 _ONE = f"/services/{{service_id:{INT}}}"

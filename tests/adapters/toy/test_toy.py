@@ -9,10 +9,11 @@ import pytest
 from app.adapters.base import Adapter, Credential, Recognised, RemoteState, Submission
 from app.adapters.registry import DIALECTS, AdapterRegistry, Dialect
 from app.adapters.transport import Transport
-from app.usecases.catalogue import NewService, add_service
+from app.usecases.catalogue import add_service
 from app.usecases.deps import Deps
 from app.usecases.discovery import Address, discover
 from app.usecases.monitoring import check_health
+from app.usecases.service_fields import NewService
 from app.usecases.syncing import sync_panels
 from tests.adapters.conftest import make_submission
 from tests.adapters.contract import AdapterContract, Bench
