@@ -133,29 +133,28 @@ set health = 'unknown', health_message = null, latency_ms = null, health_failure
 where id = :service_id
 
 -- name: list_spans
--- The looks at a service since a time, with those of one state in a row made one: when it began, until when it is known, its last
--- message. A look is good until the next one, but for `gap_s` seconds at most: what nobody saw is not known.
+-- The looks at a service since a time at which a state began or ended, those of one state in a row being one span: when it began,
+-- until when it is known, its message. A look is good until the next one, but for `gap_s` seconds at most: what nobody saw is not
+-- known. Rows with `began_at` and rows with `ended_at` alternate; a single look is both.
 with looks as (
     select id, checked_at, state, message,
-        coalesce(
-            lag(state) over w = state
-                and lag(checked_at) over w + make_interval(secs => :gap_s::double precision) >= checked_at,
-            false
-        ) as goes_on,
-        least(
-            coalesce(lead(checked_at) over w, :now), checked_at + make_interval(secs => :gap_s::double precision)
-        ) as known_until
+        lag(state) over w as former, lag(checked_at) over w as former_at,
+        lead(state) over w as latter, lead(checked_at) over w as latter_at,
+        make_interval(secs => :gap_s::double precision) as gap
     from service_health
     where service_id = :service_id and checked_at > :since and checked_at <= :now
     window w as (order by checked_at, id)
-), numbered as (
-    select *, count(*) filter (where not goes_on) over (order by checked_at, id) as span from looks
+), edges as (
+    select id, checked_at, state, message,
+        former is distinct from state or former_at + gap < checked_at as begins,
+        latter is distinct from state or checked_at + gap < latter_at as ends,
+        least(coalesce(latter_at, :now), checked_at + gap) as known_until
+    from looks
 )
-select state, min(checked_at) as began_at, max(known_until) as ended_at,
-    (array_agg(message order by checked_at desc, id desc) filter (where message is not null))[1] as message
-from numbered
-group by span, state
-order by began_at
+select state, message, case when begins then checked_at end as began_at, case when ends then known_until end as ended_at
+from edges
+where begins or ends
+order by checked_at, id
 
 -- name: measure_latency
 -- Median and 95th percentile of how long a service took to answer since a time, and of how many looks.

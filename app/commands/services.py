@@ -222,6 +222,8 @@ async def _sync(args: argparse.Namespace, deps: Deps, service: Service) -> None:
         f"Read {service.name}{app}: {len(synced.added)} new, {len(synced.retired)} vanished,"
         f" {len(synced.unlisted)} entered by hand that it does not list"
     )
+    for warning in synced.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _panel_row(panel: Panel) -> tuple[str, ...]:

@@ -188,7 +188,14 @@ async def list_spans(
     rows = await SERVICES.list_spans.rows(
         db, service_id=service_id, since=since, now=now, gap_s=gap.total_seconds()
     )
-    return [build(Span, row) for row in rows]
+    spans: list[Span] = []
+    began: tuple[datetime, str | None] | None = None
+    for row in rows:
+        began = (row["began_at"], row["message"]) if row["began_at"] is not None else began
+        if began is not None and row["ended_at"] is not None:
+            said = row["message"] or began[1]
+            spans.append(Span(row["state"], began[0], row["ended_at"], said))
+    return spans
 
 
 async def measure_latency(db: Executor, service_id: int, since: datetime) -> Latency:

@@ -1,17 +1,20 @@
 """A service's health over HTTP: now, its history, its uptime and incidents."""
 
-from datetime import timedelta
+import random
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app.core.models import Service
+from app.db.services import list_spans
 from app.usecases.deps import Deps
 from tests import factories
 from tests.support.api import Api
 from tests.support.people import Person
 
 MINUTE = timedelta(minutes=1)
+WORDS = {"u": "up", "d": "down", "m": "maintenance", "?": "unknown"}
 
 
 @pytest.fixture
@@ -19,9 +22,8 @@ async def service(deps: Deps) -> Service:
     return await factories.make_service(deps)
 
 
-async def looks(deps: Deps, service: Service, states: str, *, ago: timedelta) -> None:
-    """Note one look a minute, the first `ago`: u(p), d(own), m(aintenance), ? (unknown), - (nobody looked)."""
-    words = {"u": "up", "d": "down", "m": "maintenance", "?": "unknown"}
+async def looks(deps: Deps, service: Service, states: str, *, ago: timedelta) -> datetime:
+    """Note one look a minute, the first `ago`: u(p), d(own), m(aintenance), ? (unknown), - (nobody looked). Give its time."""
     began = deps.now() - ago
     await deps.pool.executemany(
         "insert into service_health (service_id, checked_at, state, latency_ms, message) values ($1, $2, $3, $4, $5)",
@@ -29,7 +31,7 @@ async def looks(deps: Deps, service: Service, states: str, *, ago: timedelta) ->
             (
                 service.id,
                 began + place * MINUTE,
-                words[letter],
+                WORDS[letter],
                 float(place) if letter == "u" else None,
                 f"look {place}" if letter in "dm?" else None,
             )
@@ -37,6 +39,7 @@ async def looks(deps: Deps, service: Service, states: str, *, ago: timedelta) ->
             if letter != "-"
         ],
     )
+    return began
 
 
 async def health(client: Api, person: Person, service: Service, query: str = "") -> dict[str, Any]:
@@ -118,6 +121,35 @@ async def test_health_when_it_flaps_then_the_last_incidents_alone_are_listed(
     further = await health(client, alice, service, "?limit=3&offset=3")
     times = [item["checked_at"] for item in said["history"] + further["history"]]
     assert times == sorted(set(times), reverse=True)
+
+
+def naive(
+    letters: str, began: datetime, now: datetime, gap: timedelta
+) -> list[tuple[str, datetime, datetime]]:
+    """Spans as one would make them by hand, look by look."""
+    seen = [(began + n * MINUTE, WORDS[letter]) for n, letter in enumerate(letters) if letter != "-"]  # fmt: skip
+    spans: list[tuple[str, datetime, datetime]] = []
+    for place, (at, state) in enumerate(seen):
+        until = min(seen[place + 1][0] if place + 1 < len(seen) else now, at + gap)
+        if spans and spans[-1][0] == state and spans[-1][2] == at:
+            spans[-1] = (state, spans[-1][1], until)
+        else:
+            spans.append((state, at, until))
+    return spans
+
+
+async def test_spans_when_made_by_the_database_then_the_same_as_by_hand(deps: Deps) -> None:
+    chance = random.Random(7)
+    gap = timedelta(minutes=3)
+    for _ in range(25):
+        service = await factories.make_service(deps)
+        letters = "".join(chance.choices("uudm?-", k=chance.randrange(0, 60)))
+        ago = timedelta(minutes=len(letters) + chance.randrange(0, 5))
+        began = await looks(deps, service, letters, ago=ago)
+        now = began + ago
+        spans = await list_spans(deps.pool, service.id, now - timedelta(days=1), now, gap)
+        made = [(span.state, span.began_at, span.ended_at) for span in spans]
+        assert made == naive(letters, began, now, gap), letters
 
 
 async def test_health_when_thirty_five_days_are_kept_then_the_index_is_used(

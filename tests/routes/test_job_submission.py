@@ -88,6 +88,20 @@ async def test_submit_when_done_then_job_has_exactly_the_promised_fields(
     assert list(job) == promised.split()
 
 
+async def test_submit_when_the_panel_changes_later_then_the_job_keeps_what_it_was_submitted_with(
+    client: Api, alice: Person, deps: Deps
+) -> None:
+    desk = await make_desk(deps, alice, {"version": "1.0", "key": "p", "name": "Then"})
+    job = (await submit(client, alice, desk)).json()
+    await deps.pool.execute(
+        "update reference_panels set version = '2.0', key = 'q', name = 'Now', is_active = false"
+    )
+    for _ in range(2):
+        shown = (await client.get(f"/jobs/{job['id']}", as_=alice)).json()
+        assert [shown[f"panel_{name}"] for name in ("key", "name", "version")] == ["p", "Then", "1.0"]  # fmt: skip
+        await deps.pool.execute("delete from reference_panels")
+
+
 async def test_submit_when_done_then_tells_by_updates_notice_and_audit(
     deps: Deps, client: Api, alice: Person, desk: Desk
 ) -> None:

@@ -157,6 +157,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=HealthQuery,
         response=ServiceHealthHistoryOut,
         tag="services",
-        per_minute=120,
+        per_minute=60,
     ),
 )
