@@ -64,6 +64,6 @@ async def run_upkeep(deps: Deps) -> None:
     rounds = min(15.0, deps.settings.health_interval_s)
     async with asyncio.TaskGroup() as group:
         group.create_task(every(rounds, "overdue", lambda: ask_overdue(deps)))
-        group.create_task(every(rounds, "health", lambda: check_services(deps)))
+        group.create_task(every(rounds / 5, "health", lambda: check_services(deps)))
         group.create_task(every(rounds, "descriptions", lambda: sync_due(deps)))
         group.create_task(every(TIDY_EVERY_S, "tidy", lambda: tidy(deps)))
