@@ -68,6 +68,8 @@ class Settings:
     retry_base_s: float = 5.0
     retry_max_s: float = 900.0
     health_interval_s: float = 60.0
+    panel_sync_interval_s: float = 21_600.0
+    """Between two readings of a service's panels and options by itself; 0: never."""
     remote_connect_timeout_s: float = 30.0
     remote_answer_timeout_s: float = 60.0
     upload_answer_timeout_s: float = 600.0

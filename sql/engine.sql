@@ -438,12 +438,14 @@ where id = (
 returning *
 
 -- name: write_health
--- Note a service's health.
+-- Note a service's health; `seen` is what this look alone says.
 with noted as (
-    insert into service_health (service_id, state, latency_ms, message)
-    values (:service_id, :state, :latency_ms, :message)
+    insert into service_health (service_id, checked_at, state, latency_ms, message)
+    values (:service_id, :now, :seen, :latency_ms, :message)
 )
-update services set health = :state, health_message = :message, latency_ms = :latency_ms where id = :service_id
+update services
+set health = :state, health_message = :message, latency_ms = :latency_ms, health_failures = :failures
+where id = :service_id
 
 -- name: purge_health
 -- Forget old looks at services.

@@ -3,12 +3,12 @@
 -- name: insert_job
 -- A job that has just been created.
 insert into imputation_jobs (
-    id, user_id, name, description, service_id, account_id, reference_panel_id, panel_key, panel_name, input_format,
+    id, user_id, name, description, service_id, account_id, reference_panel_id, panel_key, panel_name, panel_version, input_format,
     build, phasing, phasing_engine, population, options, input_file_id, input_count, retry_of, remote_name, archive_secret,
     archive_secret_key_id, created_at, updated_at
 )
 values (
-    :id, :user_id, :name, :description, :service_id, :account_id, :reference_panel_id, :panel_key, :panel_name,
+    :id, :user_id, :name, :description, :service_id, :account_id, :reference_panel_id, :panel_key, :panel_name, :panel_version,
     :input_format, :build, :phasing, :phasing_engine, :population, :options, :input_file_id, :input_count, :retry_of, :remote_name,
     :archive_secret, :archive_secret_key_id, :now, :now
 )

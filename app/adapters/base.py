@@ -95,6 +95,10 @@ class Credential:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
+    def shows_in(self, text: str) -> bool:
+        """Tell whether a text, for all to read, holds the secret."""
+        return any(secret in text for secret in (self.token, self.password) if secret)
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialReport:

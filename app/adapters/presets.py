@@ -22,7 +22,7 @@ class PanelPreset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePreset:
-    """The fields of a service row. Seconds where a name ends in `_s`; `country` is ISO 3166-1 alpha-2."""
+    """The fields of a service row. Seconds where a name ends in `_s`; `country` is ISO 3166-1 alpha-2; degrees north and east."""
 
     slug: str
     name: str
@@ -31,6 +31,10 @@ class ServicePreset:
     description: str
     location: str
     country: str
+    institution: str | None = None
+    city: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
     supported_builds: tuple[str, ...] = ("hg19", "hg38")
     credential_kind: str = "token"
     credential_policy: str = "per_user"
@@ -108,6 +112,10 @@ PRESETS: Mapping[str, ServicePreset] = {
             ),
             location="Cape Town",
             country="ZA",
+            institution="University of Cape Town",
+            city="Cape Town",
+            latitude=-33.9577,
+            longitude=18.4612,
             panels=(
                 PanelPreset(
                     "apps@h3africa-v6hc-s",
@@ -140,6 +148,10 @@ PRESETS: Mapping[str, ServicePreset] = {
             ),
             location="Ann Arbor, Michigan",
             country="US",
+            institution="University of Michigan",
+            city="Ann Arbor",
+            latitude=42.2780,
+            longitude=-83.7382,
         ),
         _ilifu(
             "ilifu",

@@ -1,24 +1,66 @@
 """Which dialects there are. A new one is one folder and one line here."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
-from app.adapters.base import Adapter, Credential
+from app.adapters.base import Adapter, AdapterError, Credential, Recognised, ServiceUnavailable
 from app.adapters.michigan.adapter import open_adapter as open_michigan
+from app.adapters.michigan.recognise import recognise as recognise_michigan
 from app.adapters.transport import Transport
 from app.adapters.wes.adapter import open_adapter as open_wes
+from app.adapters.wes.recognise import recognise as recognise_wes
 
-Opener = Callable[[Transport, str, Mapping[str, object], Credential | None], Adapter]
 
-DIALECTS: Mapping[str, Opener] = {
-    "michigan": open_michigan,
-    "ga4gh_wes": open_wes,
+class Open(Protocol):
+    """Binds an adapter. Raises `ValueError`, in words for an administrator."""
+
+    def __call__(
+        self,
+        transport: Transport,
+        base_url: str,
+        config: Mapping[str, object],
+        credential: Credential | None,
+        /,
+    ) -> Adapter: ...
+
+
+class Recognise(Protocol):
+    """Looks whether the dialect is spoken at an address, or at a root above it; None where it is not.
+
+    The credential goes only to a server that was recognised without it. Raises `AdapterError` where nothing can be concluded.
+    """
+
+    async def __call__(
+        self,
+        transport: Transport,
+        base_url: str,
+        /,
+        *,
+        allow_insecure: bool,
+        credential: Credential | None,
+    ) -> Recognised | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a dialect is opened, and how it is recognised at an address that nobody knows yet."""
+
+    open: Open
+    recognise: Recognise
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "michigan": Dialect(open_michigan, recognise_michigan),
+    "ga4gh_wes": Dialect(open_wes, recognise_wes),
 }
 
 
 class AdapterRegistry:
     """Opens adapters over one shared transport."""
 
-    def __init__(self, transport: Transport, dialects: Mapping[str, Opener] = DIALECTS) -> None:
+    def __init__(self, transport: Transport, dialects: Mapping[str, Dialect] = DIALECTS) -> None:
         self._transport = transport
         self._dialects = dialects
 
@@ -39,11 +81,41 @@ class AdapterRegistry:
         Raises `ValueError`, in words for an administrator, for an unknown `api_type`, an impossible base URL, or a
         configuration that the dialect does not understand.
         """
-        opener = self._dialects.get(api_type)
-        if opener is None:
+        dialect = self._dialects.get(api_type)
+        if dialect is None:
             raise ValueError(f"api_type must be one of: {', '.join(self._dialects)}")
-        return opener(self._transport, base_url, config, credential)
+        return dialect.open(self._transport, base_url, config, credential)
 
     def check(self, api_type: str, *, base_url: str, config: Mapping[str, object]) -> None:
         """Return if a service so described could be opened. Raises `ValueError` as `open` does."""
         self.open(api_type, base_url=base_url, config=config, credential=None)
+
+    async def recognise(
+        self,
+        base_url: str,
+        *,
+        allow_insecure: bool,
+        credential: Credential | None,
+        limit_s: float,
+    ) -> dict[str, Recognised | AdapterError | None]:
+        """Ask every dialect at once whether it is spoken there; give each one's word after `limit_s` seconds at most."""
+
+        async def ask(dialect: Dialect) -> Recognised | AdapterError | None:
+            try:
+                async with asyncio.timeout(limit_s):
+                    return await dialect.recognise(
+                        self._transport,
+                        base_url,
+                        allow_insecure=allow_insecure,
+                        credential=credential,
+                    )
+            except AdapterError as error:
+                return error
+            except TimeoutError:
+                return ServiceUnavailable(f"gave no clear answer within {limit_s:g} seconds")
+
+        async with asyncio.TaskGroup() as group:
+            asked = {
+                kind: group.create_task(ask(dialect)) for kind, dialect in self._dialects.items()
+            }
+        return {kind: task.result() for kind, task in asked.items()}

@@ -8,14 +8,16 @@ from typing import Any
 
 from app.adapters.base import Credential
 from app.adapters.presets import PRESETS
+from app.commands.discovery import choose, given_token, read_token
 from app.core.credentials import clean_token
-from app.core.errors import InvalidInput
+from app.core.errors import AppError, InvalidInput
 from app.core.models import Panel, Service
 from app.lifespan import open_platform
 from app.settings import Settings
-from app.usecases import catalogue, panels
-from app.usecases.catalogue import NewService
+from app.usecases import catalogue, monitoring, panels
 from app.usecases.deps import Deps
+from app.usecases.service_fields import NewService
+from app.usecases.syncing import sync_panels
 
 PAGE = 500
 _SHARED = (
@@ -66,10 +68,17 @@ def _register_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]"
         " stores their own, which is the usual way.",
     )
     parser.add_argument("--preset", choices=list(PRESETS), help="a public service that is known")
-    parser.add_argument("--url", help="address of the service")
+    parser.add_argument(
+        "--url", help="address of the service; without --name, what answers there is found out"
+    )
     parser.add_argument("--name", help="what people call it")
     parser.add_argument("--slug", help="short name for addresses and commands (default: from name)")
-    parser.add_argument("--type", help="its dialect (default: michigan)")
+    parser.add_argument(
+        "--type", help="its dialect (default: michigan; with --url alone: what answers there)"
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="add what was found out without asking for confirmation"
+    )
     token = parser.add_mutually_exclusive_group()
     token.add_argument(
         "--api-token-file", type=Path, help="file with the shared token («-»: standard input)"
@@ -87,10 +96,15 @@ def _register_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 async def add(args: argparse.Namespace, settings: Settings) -> int:
-    """Add a service, from a preset or by its address."""
-    new = _new_service(args)
+    """Add a service: from a preset, or by its address, at which its kind is found out and shown for confirmation."""
     async with open_platform(settings, work=False, join=True) as platform:
+        new = await choose(args, platform.deps) if _is_bare(args) else _new_service(args)
+        if new is None:
+            print("Nothing was added.")
+            return 1
         written = await catalogue.add_service(platform.deps, None, new)
+        if _is_bare(args):
+            await _read_first(platform.deps, written.service)
     service = written.service
     print(f"Added {service.name}: id {service.id}, slug {service.slug}, {service.base_url}")
     if service.shared_secret is not None:
@@ -101,10 +115,28 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _is_bare(args: argparse.Namespace) -> bool:
+    """Tell whether an address is all there is: what answers there has to be found out."""
+    return bool(args.url) and args.preset is None and args.name is None
+
+
+async def _read_first(deps: Deps, service: Service) -> None:
+    """Read the panels of a new service where that needs nobody's own credential."""
+    if service.credential_kind != "none" and service.shared_secret is None:
+        print(f"Its panels: python -m app service panels {service.slug} --sync --api-token-file …")
+        return
+    try:
+        synced = await sync_panels(deps, None, service.id)
+    except AppError as error:
+        print(f"warning: its panels were not read: {error.message}", file=sys.stderr)
+    else:
+        print(f"Read {len(synced.panels)} panels")
+
+
 def _new_service(args: argparse.Namespace) -> NewService:
     if args.preset is None and not (args.url and args.name):
         raise InvalidInput(
-            "A service needs --preset, or --url and --name",
+            "A service needs --preset or --url",
             action=f"Presets: {', '.join(PRESETS)}.",
         )
     fields: dict[str, Any] = {
@@ -115,16 +147,10 @@ def _new_service(args: argparse.Namespace) -> NewService:
         "api_type": args.type,
         "allow_insecure": args.allow_insecure or None,
     }
-    token = args.api_token
-    if args.api_token_file is not None:
-        token = _read_token(args.api_token_file)
+    token = given_token(args)
     if token is not None:
         fields |= {"credential_policy": "shared", "api_config": {"api_token": token}}
     return NewService(**{name: value for name, value in fields.items() if value is not None})
-
-
-def _read_token(path: Path) -> str:
-    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
 
 
 async def show(_args: argparse.Namespace, settings: Settings) -> int:
@@ -164,7 +190,7 @@ async def check(args: argparse.Namespace, settings: Settings) -> int:
     """Look once whether a service answers; the exit status is 1 when it is down."""
     async with open_platform(settings, work=False, join=True) as platform:
         service = await catalogue.get_service_by_slug(platform.deps, args.slug)
-        service = await catalogue.check_health(platform.deps, service)
+        service = await monitoring.check_health(platform.deps, service)
     latency = "" if service.latency_ms is None else f" ({service.latency_ms:.0f} ms)"
     said = f": {service.health_message}" if service.health_message else ""
     print(f"{service.slug} is {service.health}{latency}{said}")
@@ -189,13 +215,15 @@ async def show_panels(args: argparse.Namespace, settings: Settings) -> int:
 async def _sync(args: argparse.Namespace, deps: Deps, service: Service) -> None:
     credential = None
     if args.api_token_file is not None:
-        credential = Credential(token=clean_token(_read_token(args.api_token_file)))
-    synced = await panels.sync_panels(deps, None, service.id, credential)
+        credential = Credential(token=clean_token(read_token(args.api_token_file)))
+    synced = await sync_panels(deps, None, service.id, credential)
     app = f" ({synced.app_id}, version {synced.app_version})" if synced.app_id else ""
     print(
         f"Read {service.name}{app}: {len(synced.added)} new, {len(synced.retired)} vanished,"
         f" {len(synced.unlisted)} entered by hand that it does not list"
     )
+    for warning in synced.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _panel_row(panel: Panel) -> tuple[str, ...]:

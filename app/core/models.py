@@ -66,7 +66,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A remote imputation service. `api_config` holds no secret; `live_form` is what was last read from the service."""
+    """A remote imputation service. `api_config` holds no secret; `live_form` is what was last read from the service.
+
+    `maintenance` is an administrator's word: its jobs are held. `health_failures` counts looks that failed in a row.
+    """
 
     id: int
     slug: str
@@ -95,11 +98,22 @@ class Service:
     live_form: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
+    institution: str | None = None
+    city: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    maintenance: bool = False
+    maintenance_message: str | None = None
+    health_failures: int = 0
+    description_read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A reference panel of a service. `populations` are `{key, label}` objects; empty `builds` means untold."""
+    """A reference panel of a service. `populations` are `{key, label}` objects; empty `builds` means untold.
+
+    `retired_at`: the service listed it until then; a later version of its key, or none, took its place.
+    """
 
     id: int
     service_id: int
@@ -112,6 +126,7 @@ class Panel:
     source: str
     created_at: datetime
     updated_at: datetime
+    retired_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +243,7 @@ class Job:
     started_at: datetime | None
     submitted_at: datetime | None
     completed_at: datetime | None
+    panel_version: str | None = None
 
     @property
     def is_final(self) -> bool:

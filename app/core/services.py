@@ -21,6 +21,7 @@ MAX_SLUG_CHARS = 63
 MAX_POPULATIONS = 200
 MAX_CONFIG_CHARS = 16_384
 MAX_CONFIG_DEPTH = 8
+MIN_POLL_INTERVAL_S = 1.0
 _DAY_S = 86_400.0
 _PORTS = {"http": 80, "https": 443}
 
@@ -128,6 +129,28 @@ def _split(text: str) -> tuple[SplitResult | None, int | None]:
     return (None, None) if port == 0 else (parts, port)
 
 
+def check_place(latitude: float | None, longitude: float | None) -> None:
+    """Raise InvalidInput where half of a place on the map is missing."""
+    if (latitude is None) != (longitude is None):
+        missing = "latitude" if latitude is None else "longitude"
+        raise refuse(missing, "is missing: latitude and longitude go together")
+
+
+def _clean_degrees(field: str, value: float | None, most: float) -> float | None:
+    if value is not None and not -most <= value <= most:
+        raise refuse(field, f"must be from -{most:g} to {most:g} (degrees)")
+    return value
+
+
+def _check_poll_interval(value: float) -> float:
+    if not MIN_POLL_INTERVAL_S <= value <= _DAY_S:
+        raise refuse(
+            "poll_interval_s",
+            f"must be at least {MIN_POLL_INTERVAL_S:g} and at most {_DAY_S:g} (seconds): more looks would only burden the service",
+        )
+    return value
+
+
 _CLEAN: Mapping[str, Callable[[Any], Any]] = {
     "name": clean_name,
     "description": lambda value: clean_text(value, "description"),
@@ -136,8 +159,13 @@ _CLEAN: Mapping[str, Callable[[Any], Any]] = {
     "country": clean_country,
     "supported_builds": lambda value: clean_builds(value, "supported_builds"),
     "shared_with": check_shared_with,
-    "poll_interval_s": lambda value: _within("poll_interval_s", value, _DAY_S),
+    "poll_interval_s": _check_poll_interval,
     "wait_limit_s": lambda value: _within("wait_limit_s", value, 366 * _DAY_S),
+    "institution": lambda value: clean_line(value, "institution"),
+    "city": lambda value: clean_line(value, "city"),
+    "latitude": lambda value: _clean_degrees("latitude", value, 90),
+    "longitude": lambda value: _clean_degrees("longitude", value, 180),
+    "maintenance_message": lambda value: clean_line(value, "maintenance_message"),
     "max_remote_jobs": lambda value: (
         None if value is None else _within("max_remote_jobs", value, 100_000)
     ),

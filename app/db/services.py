@@ -1,11 +1,12 @@
 """Services, their panels, and what was seen of their health."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from app.core.health import Span
 from app.core.models import Panel, Service, build
 from app.db.queries import Connection, Executor, load
 
@@ -20,6 +21,15 @@ class HealthCheck:
     state: str
     latency_ms: float | None
     message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long a service took to answer, in milliseconds, over `looks` looks; None where there was none."""
+
+    looks: int
+    median_ms: float | None
+    p95_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,12 @@ SETTABLE = (
     "poll_interval_s",
     "wait_limit_s",
     "max_remote_jobs",
+    "institution",
+    "city",
+    "latitude",
+    "longitude",
+    "maintenance",
+    "maintenance_message",
 )
 
 
@@ -113,10 +129,32 @@ async def set_shared_secret(
 
 
 async def set_live_form(
-    db: Executor, service_id: int, live_form: dict[str, Any], now: datetime
+    db: Executor, service_id: int, live_form: dict[str, Any], now: datetime, next_read_at: datetime
 ) -> None:
-    """Keep what the service said of itself."""
-    await SERVICES.set_live_form.run(db, service_id=service_id, live_form=live_form, now=now)
+    """Keep what the service said of itself, and when it is to be asked again."""
+    await SERVICES.set_live_form.run(
+        db, service_id=service_id, live_form=live_form, now=now, next_read_at=next_read_at
+    )
+
+
+async def read_again(db: Executor, service_id: int) -> None:
+    """Let a service's description be read again soon; that its dialect changed counts as seen to."""
+    await SERVICES.read_again.run(db, service_id=service_id)
+
+
+async def claim_description(db: Executor, now: datetime, next_read_at: datetime) -> Service | None:
+    """Take the next service whose description is due; it is due again at `next_read_at` unless it is read until then."""
+    return _service(await SERVICES.claim_description.row(db, now=now, next_read_at=next_read_at))
+
+
+async def claim_own_description(
+    db: Executor, service_id: int, now: datetime, next_read_at: datetime
+) -> Service | None:
+    """Take a service that only its users can read, if its description is due."""
+    row = await SERVICES.claim_own_description.row(
+        db, service_id=service_id, now=now, next_read_at=next_read_at
+    )
+    return _service(row)
 
 
 async def delete_service(db: Executor, service_id: int) -> bool:
@@ -129,10 +167,41 @@ async def note_health_check(db: Executor, service_id: int, now: datetime) -> Non
     await SERVICES.note_health_check.run(db, service_id=service_id, now=now)
 
 
-async def list_health(db: Executor, service_id: int, limit: int) -> list[HealthCheck]:
-    """Give what was seen of a service, newest first."""
-    rows = await SERVICES.list_health.rows(db, service_id=service_id, limit=limit)
-    return [build(HealthCheck, row) for row in rows]
+async def forget_health(db: Executor, service_id: int) -> None:
+    """Say that nothing is known of a service; the next look is due now."""
+    await SERVICES.forget_health.run(db, service_id=service_id)
+
+
+async def list_health(
+    db: Executor, service_id: int, limit: int, offset: int
+) -> tuple[list[HealthCheck], int]:
+    """Give a page of what was seen of a service, newest first, and the number of all looks."""
+    rows = await SERVICES.list_health.rows(db, service_id=service_id, limit=limit, offset=offset)
+    total: int = await SERVICES.count_health.value(db, service_id=service_id)
+    return [build(HealthCheck, row) for row in rows], total
+
+
+async def list_spans(
+    db: Executor, service_id: int, since: datetime, now: datetime, gap: timedelta
+) -> list[Span]:
+    """Give the times for which looks agree, oldest first. A look is good for `gap` where none follows sooner."""
+    rows = await SERVICES.list_spans.rows(
+        db, service_id=service_id, since=since, now=now, gap_s=gap.total_seconds()
+    )
+    spans: list[Span] = []
+    began: tuple[datetime, str | None] | None = None
+    for row in rows:
+        began = (row["began_at"], row["message"]) if row["began_at"] is not None else began
+        if began is not None and row["ended_at"] is not None:
+            said = row["message"] or began[1]
+            spans.append(Span(row["state"], began[0], row["ended_at"], said))
+    return spans
+
+
+async def measure_latency(db: Executor, service_id: int, since: datetime) -> Latency:
+    """Give how long a service took to answer since a time."""
+    row = await SERVICES.measure_latency.row(db, service_id=service_id, since=since)
+    return build(Latency, row) if row is not None else Latency(0, None, None)
 
 
 async def list_panels(
@@ -206,6 +275,14 @@ async def upsert_live_panel(db: Executor, service_id: int, new: NewPanel) -> Non
         builds=new.builds,
         version=new.version,
     )
+
+
+async def put_live_panel(db: Executor, service_id: int, new: NewPanel) -> None:
+    """Bring a panel up to date with how the service lists it: one of another version becomes another row."""
+    one = {"service_id": service_id, "key": new.key, "version": new.version}
+    await SERVICES.supersede_panel.run(db, **one)
+    await SERVICES.restore_panel.run(db, **one)
+    await upsert_live_panel(db, service_id, new)
 
 
 async def retire_live_panels(db: Executor, service_id: int, keys: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from app.usecases.deps import Deps
 from app.usecases.engine.leases import DATABASE_AWAY
 from app.usecases.engine.upkeep import ask_overdue, check_services, tidy
 from app.usecases.outbox import is_mail_due
+from app.usecases.syncing import sync_due
 
 log = structlog.get_logger(__name__)
 
@@ -63,5 +64,6 @@ async def run_upkeep(deps: Deps) -> None:
     rounds = min(15.0, deps.settings.health_interval_s)
     async with asyncio.TaskGroup() as group:
         group.create_task(every(rounds, "overdue", lambda: ask_overdue(deps)))
-        group.create_task(every(rounds, "health", lambda: check_services(deps)))
+        group.create_task(every(rounds / 5, "health", lambda: check_services(deps)))
+        group.create_task(every(rounds, "descriptions", lambda: sync_due(deps)))
         group.create_task(every(TIDY_EVERY_S, "tidy", lambda: tidy(deps)))

@@ -1,90 +1,36 @@
-"""The catalogue of services: what administrators set about them, and what is seen of their health."""
+"""The catalogue of services: shown to everybody, changed by administrators."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
-from app.adapters.presets import PRESETS, ServicePreset
+from app.adapters.presets import ServicePreset
 from app.core import services as rules
 from app.core.addresses import origin_of
 from app.core.credentials import clean_token
 from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.health import MAINTENANCE
 from app.core.models import Service
 from app.db import services as db
 from app.db.queries import Connection
-from app.db.services import HealthCheck
 from app.usecases import audit
 from app.usecases.credentials import Secret, seal_secret, shared_context
 from app.usecases.deps import Actor, Deps
-from app.usecases.engine.upkeep import check_service
+from app.usecases.engine.upkeep import note_look
 from app.usecases.engine.wakeup import credential_replaced, service_recovered
 from app.usecases.idempotency import Once
 from app.usecases.panels import add_preset_panels
+from app.usecases.service_fields import DEFAULTS, NewService, ServiceChange, fields_of, preset_of
+from app.usecases.syncing import dialect_warnings
 
-_DEFAULTS: dict[str, Any] = {
-    "description": "",
-    "location": None,
-    "country": None,
-    "supported_builds": list(rules.BUILDS),
-    "credential_kind": "token",
-    "credential_policy": "per_user",
-    "shared_with": {"roles": ["user", "admin"]},
-    "allow_insecure": False,
-    "api_config": {},
-    "is_active": True,
-    "poll_interval_s": 30.0,
-    "wait_limit_s": 7 * 86_400.0,
-    "max_remote_jobs": None,
-}
-_OF_PRESETS = (
-    "name",
-    "description",
-    "base_url",
-    "location",
-    "country",
-    "supported_builds",
-    "credential_kind",
-    "credential_policy",
-    "poll_interval_s",
-    "wait_limit_s",
-    "max_remote_jobs",
-    "allow_insecure",
+_WAKES = frozenset(
+    {"base_url", "api_config", "allow_insecure", "is_active", "max_remote_jobs", "maintenance"}
 )
-_WAKES = frozenset({"base_url", "api_config", "allow_insecure", "is_active", "max_remote_jobs"})
-
-
-class ServiceChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator sets about a service; absent fields stay (or are the usual ones of a new service).
-
-    `api_config` is changed key by key, null removes one. Its `api_token` is the shared token: it is stored encrypted, shown
-    never, and used only where `credential_policy` is `shared`.
-    """
-
-    name: str | UnsetType = UNSET
-    slug: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    api_type: str | UnsetType = UNSET
-    base_url: str | UnsetType = UNSET
-    location: str | UnsetType | None = UNSET
-    country: str | UnsetType | None = UNSET
-    supported_builds: list[str] | UnsetType = UNSET
-    credential_kind: Literal["none", "token", "password"] | UnsetType = UNSET
-    credential_policy: Literal["per_user", "shared"] | UnsetType = UNSET
-    shared_with: dict[str, Any] | UnsetType = UNSET
-    allow_insecure: bool | UnsetType = UNSET
-    api_config: dict[str, Any] | UnsetType = UNSET
-    is_active: bool | UnsetType = UNSET
-    poll_interval_s: float | UnsetType = UNSET
-    wait_limit_s: float | UnsetType = UNSET
-    max_remote_jobs: int | UnsetType | None = UNSET
-
-
-class NewService(ServiceChange, frozen=True, kw_only=True):
-    """A service to be added. With `preset`, every field that is absent is the preset's."""
-
-    preset: str | None = None
+# Changes after which the description that was read may be another one's.
+_READ_AGAIN = frozenset(
+    {"base_url", "api_config", "allow_insecure", "credential_kind", "credential_policy"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +70,9 @@ async def add_service(
     deps: Deps, actor: Actor | None, new: NewService, once: Once | None = None
 ) -> Written:
     """Add a service. `actor` is None for a command. Raises InvalidInput, Conflict when the short name is taken."""
-    preset = _preset(new.preset)
+    preset = preset_of(new.preset)
     given, token = _judge(new, {})
-    base = {**_DEFAULTS, **(_from_preset(preset) if preset else {})}
+    base = {**DEFAULTS, **(fields_of(preset) if preset else {})}
     values = {**base, **given}
     for field in ("name", "base_url"):
         if field not in values:
@@ -144,10 +90,12 @@ async def add_service(
             )
         if isinstance(token, str):
             service = await _share(deps, connection, service, token)
+        if service.maintenance:
+            service = await _follow_maintenance(deps, connection, service)
         if preset is not None:
             await add_preset_panels(connection, service.id, preset)
         await _record(connection, actor, "service.created", service, given, token)
-        written = Written(service, rules.warnings_for_admins(service))
+        written = Written(service, warnings_for(service))
         if once is not None:
             await once.remember(connection, written)
     return written
@@ -162,7 +110,7 @@ async def change_service(
         _refuse_renaming(old, change)
         given, token = _judge(change, old.api_config)
         if not given and token is UNSET:
-            return Written(old, rules.warnings_for_admins(old))
+            return Written(old, warnings_for(old))
         service = replace(old, **given)
         _check(deps, service.api_type, {name: getattr(service, name) for name in db.SETTABLE})
         service = await db.update_service(connection, service) or service
@@ -177,12 +125,22 @@ async def change_service(
             service = await _share(deps, connection, service, token)
         elif token is None:
             service = await _unshare(connection, service)
-        if service.is_active and _WAKES & given.keys():
+        if service.maintenance or old.maintenance:
+            service = await _follow_maintenance(deps, connection, service)
+        if service.is_active and not service.maintenance and _WAKES & given.keys():
             await service_recovered(connection, service.id)
+        if _READ_AGAIN & given.keys() or token is not UNSET:
+            await db.read_again(connection, service.id)
+            service = await db.lock_service(connection, service.id) or service
         if "credential_policy" in given or "shared_with" in given:
             await credential_replaced(connection, service.id, None)
         await _record(connection, actor, "service.updated", service, given, token)
-    return Written(service, (*warnings, *rules.warnings_for_admins(service)))
+    return Written(service, (*warnings, *warnings_for(service)))
+
+
+def warnings_for(service: Service) -> tuple[str, ...]:
+    """Say what an administrator should look at."""
+    return (*rules.warnings_for_admins(service), *dialect_warnings(service.live_form))
 
 
 async def delete_service(deps: Deps, actor: Actor | None, service_id: int) -> None:
@@ -198,19 +156,6 @@ async def delete_service(deps: Deps, actor: Actor | None, service_id: int) -> No
         await _record(connection, actor, "service.deleted", service, {}, UNSET)
 
 
-async def list_health(deps: Deps, service_id: int, limit: int) -> tuple[Service, list[HealthCheck]]:
-    """Give a service and what was seen of its health, newest first. Raises NotFound."""
-    service = await get_service(deps, service_id)
-    return service, await db.list_health(deps.pool, service_id, limit)
-
-
-async def check_health(deps: Deps, service: Service) -> Service:
-    """Look at a service now, and keep what was seen; give the service as it then stands."""
-    await db.note_health_check(deps.pool, service.id, deps.now())
-    await check_service(deps, service)
-    return await get_service(deps, service.id)
-
-
 def _unknown() -> NotFound:
     return NotFound(
         "There is no such imputation service",
@@ -224,23 +169,6 @@ async def _lock(connection: Connection, service_id: int) -> Service:
     if service is None:
         raise _unknown()
     return service
-
-
-def _preset(name: str | None) -> ServicePreset | None:
-    if name is None:
-        return None
-    if name not in PRESETS:
-        raise rules.refuse("preset", f"must be one of: {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def _from_preset(preset: ServicePreset) -> dict[str, Any]:
-    values = {name: getattr(preset, name) for name in _OF_PRESETS}
-    return {
-        **values,
-        "supported_builds": list(preset.supported_builds),
-        "api_config": dict(preset.api_config),
-    }
 
 
 def _slug(new: NewService, preset: ServicePreset | None, name: str) -> str:
@@ -278,6 +206,7 @@ def _judge(
 
 def _check(deps: Deps, api_type: str, values: dict[str, Any]) -> None:
     rules.check_insecure(values["base_url"], allow_insecure=values["allow_insecure"])
+    rules.check_place(values["latitude"], values["longitude"])
     config = {**values["api_config"], "allow_insecure": values["allow_insecure"]}
     try:
         deps.adapters.check(api_type, base_url=values["base_url"], config=config)
@@ -298,6 +227,15 @@ async def _share(deps: Deps, connection: Connection, service: Service, token: st
 
 async def _unshare(connection: Connection, service: Service) -> Service:
     return await db.set_shared_secret(connection, service.id, None, None) or service
+
+
+async def _follow_maintenance(deps: Deps, connection: Connection, service: Service) -> Service:
+    """Show an administrator's maintenance at once; after it, nothing is known until the next look, which is due now."""
+    if service.maintenance:
+        await note_look(deps, connection, service, MAINTENANCE, None)
+    elif service.health == MAINTENANCE:
+        await db.forget_health(connection, service.id)
+    return await db.lock_service(connection, service.id) or service
 
 
 async def _record(

@@ -176,6 +176,7 @@ async def _insert_job(
         reference_panel_id=ruling.panel.id,
         panel_key=ruling.panel.key,
         panel_name=ruling.panel.name,
+        panel_version=ruling.panel.version,
         input_format="vcf",
         build=ruling.build,
         phasing=ruling.phasing,

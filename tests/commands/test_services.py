@@ -86,7 +86,7 @@ async def test_add_when_a_token_is_given_then_says_that_everybody_shares_it(
     "arguments",
     [
         ("add",),
-        ("add", "--url", "https://x.example.org"),
+        ("add", "--url", "http://x.example.org"),
         ("add", "--url", "http://x.example.org", "--name", "X"),
         ("add", "--url", "https://x.example.org", "--name", "X", "--type", "galaxy"),
         ("add", "--url", "https://x.example.org", "--name", "X", "--api-token", "two words"),
@@ -113,7 +113,9 @@ async def test_check_when_looked_at_then_status_tells_up_from_down(
     assert row["health"] == "down"
     assert row["health_checked_at"] is not None
     states = await pool.fetch("select state from service_health order by id")
-    assert [state["state"] for state in states] == ["up", "down"]
+    assert [state["state"] for state in states] == ["up", "unknown", "down"], (
+        "the second look confirms"
+    )
 
 
 async def test_panels_when_synced_with_a_token_for_this_call_then_it_is_not_stored(
@@ -151,3 +153,45 @@ async def test_service_when_the_slug_is_unknown_then_says_so(run: Run, action: s
     with pytest.raises(NotFound) as caught:
         await run(action, "nope")
     assert isinstance(caught.value, AppError)
+
+
+async def test_add_when_only_the_address_is_given_then_shows_what_it_found_and_asks(
+    run: Run,
+    pool: asyncpg.Pool,
+    sandbox: Sandbox,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert await run("add", "--url", sandbox.base, "--allow-insecure") == 1
+    out = capsys.readouterr().out
+    for word in ("michigan (cloudgene3)", sandbox.base, "Add it?", "Nothing was added"):
+        assert word in out
+    assert await pool.fetchval("select count(*) from services") == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert await run("add", "--url", sandbox.base, "--allow-insecure", "--slug", "mine") == 0
+    row = await pool.fetchrow("select slug, api_type, credential_policy from services")
+    assert tuple(row) == ("mine", "michigan", "per_user")
+
+
+async def test_add_when_an_address_and_a_token_are_given_then_its_panels_are_there_at_once(
+    run: Run,
+    pool: asyncpg.Pool,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(sandbox.token + "\n")
+    arguments = ("--url", sandbox.base, "--allow-insecure", "--yes", "--api-token-file", file)
+    assert await run("add", *arguments) == 0
+    captured = capsys.readouterr()
+    assert f"Read {len(DEFAULT_PANELS)} panels" in captured.out
+    assert sandbox.token not in captured.out + captured.err
+    assert await pool.fetchval("select count(*) from reference_panels") == len(DEFAULT_PANELS)
+
+
+async def test_add_when_nothing_is_recognised_then_says_so(run: Run, pool: asyncpg.Pool) -> None:
+    with pytest.raises(AppError, match="Nothing could be found out"):
+        await run("add", "--url", "http://127.0.0.1:1", "--allow-insecure", "--yes")
+    assert await pool.fetchval("select count(*) from services") == 0

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import asyncpg
 
-from app.adapters.registry import AdapterRegistry
+from app.adapters.michigan.recognise import recognise
+from app.adapters.registry import AdapterRegistry, Dialect
 from app.adapters.transport import Transport
 from app.core.models import File, Job, build
 from app.settings import Settings
@@ -148,8 +149,9 @@ async def open_stage(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[St
         registry = AdapterRegistry(
             cast("Transport", None),
             {
-                "michigan": lambda _transport, _url, _config, credential: FakeAdapter(
-                    service, credential
+                "michigan": Dialect(
+                    lambda _transport, _url, _config, credential: FakeAdapter(service, credential),
+                    recognise,
                 )
             },
         )

@@ -2,10 +2,11 @@
 
 from app.adapters.base import CredentialRejected, ServiceUnavailable
 from app.core.remote import RemoteState
-from app.usecases.catalogue import ServiceChange, change_service
+from app.usecases.catalogue import change_service
 from app.usecases.deps import Actor
 from app.usecases.engine.upkeep import check_services
 from app.usecases.own_credentials import GivenCredential, store_credential
+from app.usecases.service_fields import ServiceChange
 from tests.engine.stage import Stage, make_person
 from tests.support.jobs import Desk
 from tests.support.people import Person

@@ -81,11 +81,25 @@ async def test_submit_when_done_then_job_has_exactly_the_promised_fields(
     job = (await submit(client, alice, desk)).json()
     promised = (
         "id user_id name description status stage hold_reason progress_percentage service_id reference_panel_id"
-        " panel_key panel_name input_format build phasing phasing_engine population options input_file_id input_file_name input_files"
+        " panel_key panel_name panel_version input_format build phasing phasing_engine population options input_file_id input_file_name input_files"
         " results_file_id external_job_id error_code error_message error_action queue_position retry_of batch_id created_at updated_at"
         " started_at completed_at execution_time_seconds"
     )
     assert list(job) == promised.split()
+
+
+async def test_submit_when_the_panel_changes_later_then_the_job_keeps_what_it_was_submitted_with(
+    client: Api, alice: Person, deps: Deps
+) -> None:
+    desk = await make_desk(deps, alice, {"version": "1.0", "key": "p", "name": "Then"})
+    job = (await submit(client, alice, desk)).json()
+    await deps.pool.execute(
+        "update reference_panels set version = '2.0', key = 'q', name = 'Now', is_active = false"
+    )
+    for _ in range(2):
+        shown = (await client.get(f"/jobs/{job['id']}", as_=alice)).json()
+        assert [shown[f"panel_{name}"] for name in ("key", "name", "version")] == ["p", "Then", "1.0"]  # fmt: skip
+        await deps.pool.execute("delete from reference_panels")
 
 
 async def test_submit_when_done_then_tells_by_updates_notice_and_audit(

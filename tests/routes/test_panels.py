@@ -72,7 +72,7 @@ async def test_sync_when_the_service_lists_panels_then_they_are_kept_in_its_orde
     first = found[0]
     assert set(first) == {
         "id", "service_id", "key", "name", "populations", "builds", "version", "is_active", "source",
-        "created_at", "updated_at",
+        "retired_at", "created_at", "updated_at",
     }  # fmt: skip
     assert first["name"] == "H3Africa Reference Panel (GRCh37/hg19)"
     assert (first["builds"], first["source"], first["is_active"]) == (["hg19"], "live", True)

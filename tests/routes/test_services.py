@@ -23,6 +23,7 @@ PUBLIC = {
     "id", "name", "slug", "description", "api_type", "base_url", "supported_builds", "location", "country",
     "is_active", "health", "credential_kind", "credential_policy", "allow_insecure", "max_remote_jobs",
     "poll_interval_s", "wait_limit_s", "api_config", "warnings", "created_at", "updated_at",
+    "institution", "city", "latitude", "longitude", "maintenance", "maintenance_message",
 }  # fmt: skip
 
 
@@ -65,7 +66,8 @@ async def test_add_when_an_administrator_asks_then_everybody_sees_it_redacted(
         "state": "unknown", "message": None, "checked_at": None, "latency_ms": None,
     }  # fmt: skip
     assert shown["warnings"] == []
-    assert (await client.get(f"/api/services/{made['id']}")).json() == shown
+    one = (await client.get(f"/api/services/{made['id']}")).json()
+    assert one == {**shown, "capabilities": None}
     assert (await audited(deps))[-1] == (
         "service.created",
         {"slug": "test", "fields": ["api_config", "base_url", "name"]},
@@ -202,6 +204,11 @@ async def test_plain_http_when_not_allowed_then_is_refused_and_else_is_a_warning
         ({"credential_kind": "none", "api_config": {"api_token": TOKEN}}, "api_token"),
         ({"supported_builds": ["hg18"]}, "supported_builds"),
         ({"poll_interval_s": 0}, "poll_interval_s"),
+        ({"poll_interval_s": 0.99}, "poll_interval_s must be at least 1"),
+        ({"latitude": 90.5, "longitude": 0.0}, "latitude"),
+        ({"latitude": 1.0, "longitude": -181}, "longitude"),
+        ({"latitude": 1.0}, "longitude is missing"),
+        ({"city": "x" * 201}, "city"),
         ({"shared_with": {"groups": ["x"]}}, "shared_with"),
         ({"preset": "unheard-of"}, "preset"),
         ({"name": None}, "name"),
@@ -268,6 +275,7 @@ async def test_change_when_the_shown_service_is_sent_back_then_nothing_changes(
     shown = (await client.get(f"/services/{made['id']}", as_=admin)).json()
     answer = await patch(client, admin, made, **shown)
     assert answer.status == 200
+    shown.pop("capabilities")
     assert {**answer.json(), "updated_at": 0} == {**shown, "updated_at": 0}
 
 

@@ -21,7 +21,13 @@ def description_of(form: Form, server: Mapping[str, object]) -> ServiceDescripti
         default_phasing=default_phasing(form),
         modes=_keys(form, "mode"),
         options=options_of(form),
+        dialect=generation(server),
     )
+
+
+def generation(server: Mapping[str, object]) -> str:
+    """Tell which Cloudgene answers: version 3 names `oauth` (cloudgene3 `ServerService.getRoot`), version 2 does not."""
+    return "cloudgene3" if "oauth" in server else "cloudgene2"
 
 
 def _panel(form: Form, choice: Choice) -> Panel:

@@ -8,6 +8,7 @@ import msgspec
 from app.core.addresses import origin_of
 from app.usecases import own_credentials as usecase
 from app.usecases.own_credentials import GivenCredential, Held, Verified
+from app.usecases.syncing import read_beside
 from app.web.endpoint import INT, Call, Endpoint, Id, Page, Paging, json_response
 
 Secret = Annotated[str, msgspec.Meta(max_length=20_000)]
@@ -156,7 +157,10 @@ async def delete(call: Call) -> None:
 
 
 async def verify(call: Call) -> VerifiedOut:
-    return _verified(await usecase.verify_credential(call.deps, call.actor, call.path_int("id")))
+    verified = await usecase.verify_credential(call.deps, call.actor, call.path_int("id"))
+    if verified.report.valid and verified.held is not None:
+        await read_beside(call.deps, call.actor, verified.held.service.id)
+    return _verified(verified)
 
 
 async def test(call: Call) -> VerifiedOut:

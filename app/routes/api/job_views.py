@@ -39,6 +39,8 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
     reference_panel_id: int | None
     panel_key: str
     panel_name: str
+    panel_version: str | None
+    """As it was when the job was submitted, like key and name; null where the service does not tell."""
     input_format: str
     build: str
     phasing: bool

@@ -7,7 +7,8 @@ import msgspec
 
 from app.core.models import Panel
 from app.usecases import panels
-from app.usecases.panels import PanelChange, PanelIn, Synced
+from app.usecases.panels import PanelChange, PanelIn
+from app.usecases.syncing import Synced, sync_panels
 from app.web.endpoint import INT, Access, Call, Endpoint, Page, Paging
 
 _ALL = f"/services/{{service_id:{INT}}}/reference-panels"
@@ -33,6 +34,8 @@ class PanelOut(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     is_active: bool
     source: str
+    retired_at: datetime | None
+    """The service no longer lists it, or lists another version of it, since then; jobs that used it keep it."""
     created_at: datetime
     updated_at: datetime
 
@@ -48,6 +51,8 @@ class SyncedOut(msgspec.Struct, frozen=True, kw_only=True):
     read_at: datetime
     app_id: str | None
     app_version: str | None
+    dialect: str | None
+    warnings: list[str]
     panels: list[PanelOut]
     added: list[str]
     retired: list[str]
@@ -60,6 +65,8 @@ class SyncedOut(msgspec.Struct, frozen=True, kw_only=True):
             read_at=synced.read_at,
             app_id=synced.app_id,
             app_version=synced.app_version,
+            dialect=synced.dialect,
+            warnings=synced.warnings,
             panels=[PanelOut.of(panel) for panel in synced.panels],
             added=synced.added,
             retired=synced.retired,
@@ -113,9 +120,7 @@ async def delete(call: Call) -> None:
 
 
 async def sync(call: Call) -> SyncedOut:
-    return SyncedOut.of(
-        await panels.sync_panels(call.deps, call.actor, call.path_int("service_id"))
-    )
+    return SyncedOut.of(await sync_panels(call.deps, call.actor, call.path_int("service_id")))
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

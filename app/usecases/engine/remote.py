@@ -53,9 +53,12 @@ async def open_remote(deps: Deps, job: Job, account: Account) -> Remote:
 
     Another account would not see the job at the remote, so it is the account that decides and not what the user would use today.
     Raises NoCredentials when none is stored, it cannot be opened, or (before the job was sent) the user may no longer use it,
-    ServiceUnavailable when the service is set up wrongly.
+    ServiceUnavailable when the service is set up wrongly, or an administrator says that it is under maintenance.
     """
     service = await get_service(deps, job.service_id)
+    if service.maintenance:
+        said = f": {service.maintenance_message}" if service.maintenance_message else ""
+        raise ServiceUnavailable(f"under maintenance{said}", maintenance=True)
     if service.credential_kind == "none":
         credential = None
     elif account.is_shared:

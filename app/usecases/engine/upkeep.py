@@ -5,12 +5,15 @@ from datetime import timedelta
 
 import structlog
 
-from app.adapters.base import AdapterError
+from app.adapters.base import AdapterError, ServiceUnavailable
+from app.core import health as rules
 from app.core.changes import WAITS_LONG, Change
 from app.core.jobs import Event, Stage, unchanged
 from app.core.models import Job, Service, build
 from app.core.notices import NoticeEvent
 from app.db.engine import ENGINE
+from app.db.queries import Connection
+from app.db.services import lock_service
 from app.usecases.deps import Deps
 from app.usecases.engine.changes import apply
 from app.usecases.engine.remote import open_adapter
@@ -76,21 +79,56 @@ async def _check_some(deps: Deps) -> int:
 
 
 async def check_service(deps: Deps, service: Service) -> str:
-    """Look at one service with its cheapest call, note what was seen, wake its held jobs when it is back; give the state."""
-    latency_ms: float | None = None
+    """Look at one service with its cheapest call, note what was seen, wake its held jobs when it is back; give the state.
+
+    A service in an administrator's maintenance is left alone: that is noted instead.
+    """
+    seen, message, latency_ms = rules.MAINTENANCE, service.maintenance_message, None
+    if not service.maintenance:
+        seen, message, latency_ms = await _ask(deps, service)
+    async with deps.pool.acquire() as conn, conn.transaction():
+        current = await lock_service(conn, service.id)
+        if current is None or current.base_url != service.base_url:
+            return rules.UNKNOWN  # removed, or moved while it was looked at
+        return await note_look(deps, conn, current, seen, message, latency_ms)
+
+
+async def _ask(deps: Deps, service: Service) -> tuple[str, str | None, float | None]:
     try:
         health = await open_adapter(deps, service, None).health()
-        state = "maintenance" if health.maintenance else "up"
-        message, latency_ms = health.message, health.latency_s * 1000
+    except ServiceUnavailable as error:
+        return (rules.MAINTENANCE if error.maintenance else rules.DOWN), error.reason, None
     except AdapterError as error:
-        state, message = "down", error.reason
-    async with deps.pool.acquire() as conn, conn.transaction():
-        await ENGINE.write_health.run(
-            conn, service_id=service.id, state=state, latency_ms=latency_ms, message=message
-        )
-        if state == "up" and service.health in ("down", "maintenance"):
-            await service_recovered(conn, service.id)
-    return state
+        return rules.DOWN, error.reason, None
+    seen = rules.MAINTENANCE if health.maintenance else rules.UP
+    return seen, health.message, health.latency_s * 1000
+
+
+async def note_look(
+    deps: Deps,
+    conn: Connection,
+    service: Service,
+    seen: str,
+    message: str | None,
+    latency_ms: float | None = None,
+) -> str:
+    """Note what a look at a (locked) service saw; give the state that the service has now."""
+    verdict = rules.judge_look(service, seen)
+    if service.maintenance:
+        message, latency_ms = service.maintenance_message, None
+    await ENGINE.write_health.run(
+        conn,
+        service_id=service.id,
+        now=deps.now(),
+        state=verdict.state,
+        seen=verdict.seen,
+        failures=verdict.failures,
+        latency_ms=latency_ms,
+        message=message,
+    )
+    if verdict.recovered:
+        await service_recovered(conn, service.id)
+    return verdict.state
 
 
 async def tidy(deps: Deps) -> None:
