@@ -25,7 +25,8 @@ from app.storage import StoredFile
 from app.usecases import audit
 from app.usecases.deps import Actor, Deps
 from app.usecases.engine.changes import record
-from app.usecases.intake import inspect_stored, no_room, refuse_file
+from app.usecases.intake import inspect_stored, refuse_file
+from app.usecases.room import no_room
 from app.usecases.ruling import Ruling, judge_open_jobs
 
 _PASSWORD_ALPHABET = string.ascii_letters + string.digits

@@ -13,7 +13,6 @@ from app.core.submission import FIELDS, Asked, read_fields, refuse
 from app.core.targets import PLACE_FIELDS, TARGETS_FIELD, Target, read_targets
 from app.db import idempotency
 from app.db.batches import BatchDetail
-from app.db.files import FILES
 from app.db.jobs import JobDetail
 from app.usecases.batches import Order, create_batch
 from app.usecases.creation import (
@@ -27,7 +26,7 @@ from app.usecases.creation import (
 )
 from app.usecases.deps import Actor, Deps
 from app.usecases.idempotency import Once
-from app.usecases.intake import IncomingFile, Intake, Room
+from app.usecases.intake import IncomingFile, Intake
 from app.usecases.ruling import Ruling, judge, missing
 from app.usecases.targets import judge_files_of_each, judge_targets
 
@@ -101,7 +100,9 @@ class JobForm:
         self._file_ids.append(int(text))
         self._judge_number()
 
-    async def open_file(self, name: str, file_name: str) -> IncomingFile:
+    async def open_file(
+        self, name: str, file_name: str, expected_bytes: int | None
+    ) -> IncomingFile:
         """Judge what is known by now, then begin a file. Raises AppError."""
         if name != FILE_FIELD:
             raise refuse(
@@ -118,7 +119,7 @@ class JobForm:
             await judge_targets(self._deps, self._actor, targets, known)
         else:
             await judge(self._deps, self._actor, asked, known)
-        file = await self._intake.open(file_name)
+        file = await self._intake.open(file_name, expected_bytes)
         self._judge_number()
         return file
 
@@ -181,7 +182,7 @@ class JobForm:
                 made = await create_job(deps, conn, actor, rulings[0], inputs, label)
             if once is not None:
                 await once.remember(conn, made)
-            intake.release()
+            await intake.release(conn)
         for detail in made.jobs if isinstance(made, BatchDetail) else [made]:
             await hand_over(deps, detail.job)
         return made
@@ -201,9 +202,3 @@ async def is_repeat(deps: Deps, actor: Actor, route: str, key: str | None) -> bo
         return False
     found = await idempotency.find_answer(deps.pool, user_id=actor.id, route=route, key=key)
     return found is not None
-
-
-async def open_intake(deps: Deps, actor: Actor) -> Intake:
-    """Give an intake with the room that the user has left."""
-    used = await FILES.sum_stored.value(deps.pool, user_id=actor.id)
-    return Intake(deps, Room(deps.settings.max_stored_bytes_per_user - used))

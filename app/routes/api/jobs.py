@@ -23,8 +23,9 @@ from app.routes.api.job_views import (
 )
 from app.routes.api.transfer import UPLOAD, deliver, is_gone
 from app.usecases import files, jobs
+from app.usecases.intake import Intake
 from app.usecases.results import get_results
-from app.usecases.submission import JobForm, is_repeat, open_intake
+from app.usecases.submission import JobForm, is_repeat
 from app.web.accept import wants_json
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint, Id, Page, Paging, json_response
 from app.web.upload import UploadLimits, read_form
@@ -66,7 +67,7 @@ def _in_utc(time: datetime | None) -> datetime | None:
 async def submit(call: Call) -> Any:
     deps, actor = call.deps, call.actor
     repeats = await is_repeat(deps, actor, call.endpoint.route, call.idempotency_key)
-    async with await open_intake(deps, actor) as intake:
+    async with Intake(deps, actor) as intake:
         form = JobForm(deps, actor, intake, is_repeat=repeats)
         await read_form(call.request, form, UploadLimits.of(deps.settings))
         if (replayed := await call.replay(form.content())) is not None:

@@ -22,3 +22,15 @@ alter table imputation_jobs
     add column batch_position integer check (batch_position >= 0);
 -- batches.list_jobs, batches.list_batches, jobs.list_jobs filtered by batch
 create index jobs_of_batch on imputation_jobs (batch_id, batch_position) where batch_id is not null;
+
+-- Room for files that are being received, so that the uploads of one user together never exceed what that user may store.
+-- A row goes with its upload; that of a process that was killed counts until it expires.
+create table upload_reservations (
+    id uuid primary key,
+    user_id bigint not null references users on delete cascade,
+    size_bytes bigint not null check (size_bytes >= 0),
+    owner text not null,
+    expires_at timestamptz not null
+);
+-- uploads.sum_others, uploads.purge
+create index upload_reservations_of_user on upload_reservations (user_id);
