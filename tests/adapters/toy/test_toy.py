@@ -48,7 +48,9 @@ class ToyBench:
     good = Credential(token=KEY)
     bad = Credential(token="not-a-key")
     unknown_id = "0" * 32
-    ends = frozenset({RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE})
+    ends = frozenset(
+        {RemoteState.DEAD, RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE}
+    )
 
     def __init__(self, server: ToyServer, registry: AdapterRegistry, folder: Path) -> None:
         self._server = server
