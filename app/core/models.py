@@ -201,6 +201,8 @@ class Job:
     priority: int
     retry_of: UUID | None
     batch_id: UUID | None
+    warnings: list[str]
+    """What the owner should know of a job that was accepted all the same."""
     remote_name: str
     external_job_id: str | None
     remote_state: str | None
@@ -217,6 +219,8 @@ class Job:
     has_slot: bool
     intent_at: datetime | None
     searches: int
+    doubts: list[str]
+    """What was said each time it was unclear whether the remote had the job, and it had not."""
     cancel_requested_at: datetime | None
     notified_waiting_at: datetime | None
     created_at: datetime

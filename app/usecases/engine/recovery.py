@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from app.adapters.base import Rejected, RemoteJob, RemoteNotFound
-from app.core.changes import SUBMITTED_PROGRESS, Change, hold
+from app.core.changes import SUBMITTED_PROGRESS, Change, fail, hold
 from app.core.jobs import Action, Event, Stage, unchanged
 from app.core.models import Job
 from app.core.remote import RemoteState
@@ -21,6 +21,8 @@ from app.usecases.engine.remote import Remote
 log = structlog.get_logger(__name__)
 
 SEARCHES_NEEDED = 2
+MAX_DOUBTS = 3
+"""After so many unclear answers, and a search each that found nothing, the answer is the service's way to refuse."""
 _ENDED = (RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE)
 
 
@@ -85,9 +87,21 @@ async def search(deps: Deps, job: Job, remote: Remote) -> Change:
         said = f"{remote.name} does not show the job yet; looking once more before it is sent again"
         wait = in_seconds(deps, deps.settings.recovery_wait_s)
         return hold(Stage.CONFIRMING_SUBMISSION, said, wait, searches=searches, failures=0)
+    if len(job.doubts) >= MAX_DOUBTS:
+        return unclear(job, remote)
     said = f"{remote.name} does not have the job; sending it again"
     change = hold(Stage.CONFIRMING_SUBMISSION, said, deps.now(), intent_at=None, searches=0)
     return replace(change, fields={**change.fields, "has_slot": True})
+
+
+def unclear(job: Job, remote: Remote) -> Change:
+    """End a job that was sent again and again, never got a clear answer, and is surely not there."""
+    said = (
+        f"{remote.name} was sent the job {len(job.doubts)} times, never gave a clear answer and does not have it."
+        f" It said: {job.doubts[-1]}"
+    )
+    way_out = f"Press retry in a while; should it end the same, ask the operators of {remote.name}, or choose another service."
+    return fail("submission_unclear", said, way_out)
 
 
 async def _tell_extra(deps: Deps, job: Job, remote: Remote, count: int) -> None:
