@@ -8,9 +8,11 @@ import asyncpg
 
 from app.core.jobs import Status
 from app.core.models import Job
+from app.core.notices import CREDENTIAL_EVENTS, NoticeEvent
 from app.db.engine import find_job
 from app.db.queries import Executor
 
+JOB_EVENTS = [event for event in NoticeEvent if event not in CREDENTIAL_EVENTS]
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 
 
@@ -44,6 +46,7 @@ def make_job(**changes: Any) -> Job:
         "priority": 0,
         "retry_of": None,
         "batch_id": None,
+        "warnings": [],
         "remote_name": "fip-1",
         "external_job_id": None,
         "remote_state": None,
@@ -60,6 +63,7 @@ def make_job(**changes: Any) -> Job:
         "has_slot": False,
         "intent_at": None,
         "searches": 0,
+        "doubts": [],
         "cancel_requested_at": None,
         "notified_waiting_at": None,
         "created_at": NOW,
