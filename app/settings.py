@@ -68,6 +68,8 @@ class Settings:
     retry_base_s: float = 5.0
     retry_max_s: float = 900.0
     health_interval_s: float = 60.0
+    credential_check_interval_s: float = DAY_S
+    """Between two looks at a stored credential, give or take a tenth; 0: none."""
     remote_connect_timeout_s: float = 30.0
     remote_answer_timeout_s: float = 60.0
     upload_answer_timeout_s: float = 600.0
