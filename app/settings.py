@@ -70,6 +70,8 @@ class Settings:
     health_interval_s: float = 60.0
     panel_sync_interval_s: float = 21_600.0
     """Between two readings of a service's panels and options by itself; 0: never."""
+    credential_check_interval_s: float = DAY_S
+    """Between two looks at a stored credential, give or take a tenth; 0: none."""
     remote_connect_timeout_s: float = 30.0
     remote_answer_timeout_s: float = 60.0
     upload_answer_timeout_s: float = 600.0

@@ -47,7 +47,7 @@ returning id, user_id, service_id, label, credential_type, secret, secret_key_id
 update user_service_credentials
 set is_verified = :is_valid, verified_at = case when :is_valid then :now::timestamptz end,
     account_name = coalesce(:account_name, account_name), expires_at = coalesce(:expires_at, expires_at),
-    rejected_at = case when :is_valid then null else :now::timestamptz end
+    rejected_at = case when :is_valid then null else coalesce(rejected_at, :now::timestamptz) end
 where id = :credential_id and secret = :secret
 returning id, user_id, service_id, label, credential_type, secret, secret_key_id, origin, is_active, is_verified, verified_at,
        account_name, expires_at, rejected_at, created_at, updated_at

@@ -49,6 +49,7 @@ update imputation_jobs j set
     intent_at = new.intent_at,
     searches = new.searches,
     doubts = new.doubts,
+    unclear_answers = new.unclear_answers,
     missing_since = new.missing_since,
     cancel_taken_at = new.cancel_taken_at,
     results_held = new.results_held,

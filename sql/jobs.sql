@@ -5,12 +5,12 @@
 insert into imputation_jobs (
     id, user_id, name, description, service_id, account_id, reference_panel_id, panel_key, panel_name, panel_version, input_format,
     build, phasing, phasing_engine, population, options, input_file_id, input_count, retry_of, batch_id, batch_position, remote_name,
-    archive_secret, archive_secret_key_id, created_at, updated_at
+    archive_secret, archive_secret_key_id, warnings, created_at, updated_at
 )
 values (
     :id, :user_id, :name, :description, :service_id, :account_id, :reference_panel_id, :panel_key, :panel_name, :panel_version,
     :input_format, :build, :phasing, :phasing_engine, :population, :options, :input_file_id, :input_count, :retry_of, :batch_id,
-    :batch_position, :remote_name, :archive_secret, :archive_secret_key_id, :now, :now
+    :batch_position, :remote_name, :archive_secret, :archive_secret_key_id, :warnings, :now, :now
 )
 returning *
 

@@ -217,6 +217,8 @@ class Job:
     priority: int
     retry_of: UUID | None
     batch_id: UUID | None
+    warnings: list[str]
+    """What the owner should know of a job that was accepted all the same."""
     remote_name: str
     external_job_id: str | None
     remote_state: str | None
@@ -234,6 +236,8 @@ class Job:
     intent_at: datetime | None
     searches: int
     doubts: int
+    unclear_answers: list[str]
+    """What was said each time it was unclear whether the remote had the job, and it had not."""
     missing_since: datetime | None
     cancel_requested_at: datetime | None
     cancel_taken_at: datetime | None

@@ -1,4 +1,4 @@
-"""Notices: which events of a job its owner is told, in which words, over which channels. Pure.
+"""Notices: which events of a job, or of a credential, people are told, in which words, over which channels. Pure.
 
 `RULES` is the table. A user's preferences are `{"job_queued": {"web": true, "email": false}, …}`; what they do not name is on.
 """
@@ -17,6 +17,7 @@ from app.core.names import one_line
 MAX_NAME_CHARS = 200
 MAX_REASON_CHARS = 2000
 CREDENTIALS_PATH = "/ui/settings/service-credentials"
+ADMIN_PATH = "/ui/admin/"
 
 
 class NoticeEvent(StrEnum):
@@ -36,6 +37,22 @@ class NoticeEvent(StrEnum):
     """The job may be running at its service, which cannot tell: its owner has to."""
     RESULTS_BLOCKED = "results_blocked"
     """The results exist and cannot be fetched."""
+    CREDENTIAL_EXPIRING = "credential_expiring"
+    """A stored credential ends within a week; again within a day."""
+    CREDENTIAL_EXPIRED = "credential_expired"
+    """A stored credential has ended."""
+    CREDENTIAL_REJECTED = "credential_rejected"
+    """The service does not take a stored credential any longer, as the daily look found."""
+
+
+CREDENTIAL_EVENTS = frozenset(
+    {
+        NoticeEvent.CREDENTIAL_EXPIRING,
+        NoticeEvent.CREDENTIAL_EXPIRED,
+        NoticeEvent.CREDENTIAL_REJECTED,
+    }
+)
+"""Events of a credential and not of a job."""
 
 
 class Channel(StrEnum):
@@ -47,7 +64,7 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How an event is told. `message` may use `name`, `service`, `reason` and `way_out`.
+    """How an event is told. `message` may use `name`, `service`, `reason` and `way_out`; of a credential, `which` and `ends`.
 
     `reason` says where the reason stands (`error` or `hold`), `path` where the owner can act (`{id}` is the job's).
     `repeats` allows the event again on another day: it may hold the same job more than once.
@@ -95,6 +112,21 @@ RULES: Mapping[NoticeEvent, Rule] = MappingProxyType(
             reason="hold",
             repeats=True,
         ),
+        NoticeEvent.CREDENTIAL_EXPIRING: Rule(
+            "Credential ends soon",
+            "{which} ends on {ends}. Make a new one at the service and store it before that day: jobs wait without one.",
+            path=CREDENTIALS_PATH,
+        ),
+        NoticeEvent.CREDENTIAL_EXPIRED: Rule(
+            "Credential has expired",
+            "{which} ended on {ends}. Make a new one at the service and store it; jobs that wait for it go on by themselves.",
+            path=CREDENTIALS_PATH,
+        ),
+        NoticeEvent.CREDENTIAL_REJECTED: Rule(
+            "Credential no longer accepted",
+            "{which} is no longer accepted: {reason} Store a new one; jobs that wait for it go on by themselves.",
+            path=CREDENTIALS_PATH,
+        ),
     }
 )
 RESULTS_HELD = Rule(
@@ -135,6 +167,30 @@ def compose(event: NoticeEvent, job: Job, service: str) -> Notice:
     )
     path = CREDENTIALS_PATH if failed and job.error_code in CREDENTIAL_CODES else rule.path
     return Notice(rule.title, one_line(message), name, reason, way_out, path.format(id=job.id))
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialNews:
+    """What there is to say about a credential: whose it is, when it ends (as people read it), why it was refused."""
+
+    is_shared: bool
+    ends: str = ""
+    reason: str = ""
+
+    def which(self, service: str) -> str:
+        """Name the credential."""
+        return f"{'The shared' if self.is_shared else 'Your'} credential for {service}"
+
+
+def compose_credential(event: NoticeEvent, news: CredentialNews, service: str) -> Notice:
+    """Put an event of a credential into words; who looks after a shared one acts on the pages of administrators."""
+    rule = RULES[event]
+    reason = _sentence(_short(news.reason or "no reason was given", MAX_REASON_CHARS))
+    message = rule.message.format(
+        which=news.which(_short(service, MAX_NAME_CHARS)), ends=news.ends, reason=reason
+    )
+    path = ADMIN_PATH if news.is_shared else rule.path
+    return Notice(rule.title, one_line(message), "", reason, "", path)
 
 
 def dedup_base(event: NoticeEvent, job: Job, now: datetime, occurrence: str = "") -> str:

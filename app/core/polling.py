@@ -21,3 +21,14 @@ def poll_interval(interval_s: float, unchanged_s: float) -> float:
     if unchanged_s < QUIET_AFTER_S:
         return interval_s
     return max(interval_s, min(QUIET_MAX_S, interval_s * QUIET_FACTOR))
+
+
+def next_look(due: float, now: float, wait_s: float, failures: int) -> float:
+    """Give when to look again, after a look that was due at `due` and has ended `now`.
+
+    The wait counts from when the look was due: one that takes long (an account with hundreds of runs) does not stretch the interval.
+    Yet a service rests half the wait at least, and the whole of it after a failure.
+    """
+    if failures:
+        return now + wait_s
+    return max(due + wait_s, now + wait_s / 2)

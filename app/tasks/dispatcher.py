@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from app.db.engine import ENGINE
+from app.usecases.credential_checks import check_credentials
+from app.usecases.credential_watch import watch_ends
 from app.usecases.deps import Deps
 from app.usecases.engine.leases import DATABASE_AWAY
 from app.usecases.engine.upkeep import ask_overdue, check_services, tidy
@@ -16,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 MAX_PER_ROUND = 500
 TIDY_EVERY_S = 3600.0
+WATCH_EVERY_S = 60.0
 
 
 async def dispatch_once(deps: Deps) -> int:
@@ -67,3 +70,5 @@ async def run_upkeep(deps: Deps) -> None:
         group.create_task(every(rounds / 5, "health", lambda: check_services(deps)))
         group.create_task(every(rounds, "descriptions", lambda: sync_due(deps)))
         group.create_task(every(TIDY_EVERY_S, "tidy", lambda: tidy(deps)))
+        group.create_task(every(WATCH_EVERY_S, "ends", lambda: watch_ends(deps)))
+        group.create_task(every(WATCH_EVERY_S, "credentials", lambda: check_credentials(deps)))

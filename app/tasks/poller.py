@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.core.polling import backoff, poll_interval
+from app.core.polling import backoff, next_look, poll_interval
 from app.db.engine import ENGINE
 from app.tasks.dispatcher import every
 from app.usecases.deps import Deps
@@ -149,7 +149,9 @@ class Poller:
             wait_s = self._back_off(watched, self._deps.settings.retry_base_s)
         watched.is_busy = False
         if wait_s is not None:
-            self._push(account_id, _clock() + (0.0 if watched.is_woken else wait_s))
+            clock = _clock()
+            later = next_look(watched.due, clock, wait_s, watched.failures)
+            self._push(account_id, clock if watched.is_woken else later)
         elif self._watched.get(account_id) is watched:
             del self._watched[account_id]
 

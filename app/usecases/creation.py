@@ -201,6 +201,7 @@ async def _insert_job(
         remote_name=f"fi-{uuid4().hex}",
         archive_secret=sealed,
         archive_secret_key_id=key_id,
+        warnings=list(ruling.warnings),
         now=deps.now(),
     )
     if row is None:
@@ -228,6 +229,16 @@ async def _enqueue(deps: Deps, conn: Connection, job: Job) -> Job:
     written = await record(deps, conn, job, queued)
     if written is None:
         raise LookupError("a job moved inside the transaction that made it")
+    for warning in job.warnings:
+        await ENGINE.insert_status_update.value(
+            conn,
+            job_id=job.id,
+            user_id=job.user_id,
+            status=written.status,
+            stage=written.stage,
+            progress_percentage=written.progress_percentage,
+            message=warning,
+        )
     return written
 
 

@@ -81,7 +81,7 @@ async def open_credential(
     if service.credential_policy == "shared" and service.shared_secret is not None:
         user = await accounts_db.find_user(executor, user_id)
         if user is not None and may_use_shared(service, user):
-            return _open_shared(deps, service, service.shared_secret)
+            return open_shared(deps, service)
     raise no_credentials(service)
 
 
@@ -115,10 +115,13 @@ def unseal(deps: Deps, service: Service, stored: StoredCredential) -> Secret:
     return msgspec.json.decode(text, type=Secret)
 
 
-def _open_shared(deps: Deps, service: Service, sealed: bytes) -> OpenedCredential:
+def open_shared(deps: Deps, service: Service) -> OpenedCredential:
+    """Open a service's shared credential, whoever may use it. Raises NoCredentials."""
+    if service.shared_secret is None:
+        raise no_credentials(service)
     try:
         text = deps.vault.open(
-            sealed,
+            service.shared_secret,
             service.shared_secret_key_id or "",
             *shared_context(service.id, service.base_url),
         )

@@ -1,11 +1,22 @@
-"""Telling owners about their jobs: a notice on the web page and an e-mail, each once, in the transaction of the change."""
+"""Telling people about their jobs and credentials: a notice on the web page and an e-mail, each once, in the transaction of the change."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 from app.core.errors import NotFound
 from app.core.models import Job, Notification
 from app.core.names import one_line
-from app.core.notices import Channel, NoticeEvent, compose, dedup_base, wanted_channels
+from app.core.notices import (
+    Channel,
+    CredentialNews,
+    Notice,
+    NoticeEvent,
+    compose,
+    compose_credential,
+    dedup_base,
+    wanted_channels,
+)
 from app.db import notices as db
 from app.db.notices import NOTICES, Audience
 from app.db.queries import Connection
@@ -16,6 +27,7 @@ from app.usecases.outbox import deliver_due, is_mail_due, queue_mail, send_mail
 
 __all__ = [
     "announce",
+    "announce_credential",
     "deliver_due",
     "is_mail_due",
     "list_notifications",
@@ -42,14 +54,8 @@ async def announce(
     audience = await db.find_audience(conn, job.user_id, job.service_id)
     if audience is None:
         return
-    wanted = wanted_channels(event, audience.notification_preferences)
-    channels = [
-        item for item in wanted if item is not Channel.EMAIL or audience.address is not None
-    ]
-    if not channels:
-        return
     notice = compose(event, job, audience.service_name)
-    base, key = settings.base_url, dedup_base(event, job, now, occurrence)
+    base = settings.base_url
     has_results = job.results_file_id is not None
     data = {
         "job_id": str(job.id),
@@ -57,33 +63,84 @@ async def announce(
         "results_url": f"{base}/api/jobs/{job.id}/results" if has_results else None,
         "action_url": f"{base}{notice.action_path}",
     }
+    words = {
+        "job_url": f"{base}/ui/jobs/{job.id}",
+        "reason": redact(notice.reason),
+        "way_out": notice.way_out,
+    }
+    key = dedup_base(event, job, now, occurrence)
+    await _tell(conn, audience, event, notice, key, now=now, job_id=job.id, data=data, words=words)
+
+
+async def announce_credential(
+    conn: Connection,
+    user_id: int,
+    service_id: int,
+    event: NoticeEvent,
+    news: CredentialNews,
+    *,
+    key: str,
+    settings: Settings,
+    now: datetime,
+) -> None:
+    """Tell somebody of an event of a credential, like `announce`; the same `key` is told once."""
+    audience = await db.find_audience(conn, user_id, service_id)
+    if audience is None:
+        return
+    notice = compose_credential(event, news, audience.service_name)
+    data = {
+        "service_id": service_id,
+        "ends": news.ends or None,
+        "action_url": f"{settings.base_url}{notice.action_path}",
+    }
+    words = {
+        "which": one_line(news.which(audience.service_name)),
+        "reason": redact(notice.reason),
+    }
+    await _tell(conn, audience, event, notice, key, now=now, job_id=None, data=data, words=words)
+
+
+async def _tell(
+    conn: Connection,
+    audience: Audience,
+    event: NoticeEvent,
+    notice: Notice,
+    key: str,
+    *,
+    now: datetime,
+    job_id: UUID | None,
+    data: Mapping[str, object],
+    words: Mapping[str, object],
+) -> None:
+    """Tell over the channels that are wanted and there. `data` are for both, `words` for the e-mail alone."""
+    wanted = wanted_channels(event, audience.notification_preferences)
+    channels = [
+        item for item in wanted if item is not Channel.EMAIL or audience.address is not None
+    ]
     if Channel.WEB in channels:
         await NOTICES.insert_notification.run(
             conn,
-            user_id=job.user_id,
-            job_id=job.id,
+            user_id=audience.id,
+            job_id=job_id,
             dedup_key=f"{key}:{Channel.WEB}",
             type=event.value,
             title=notice.title,
             message=redact(notice.message),
-            data=data,
+            data=dict(data),
             channels=[item.value for item in channels],
             now=now,
         )
     if Channel.EMAIL in channels and audience.address is not None:
-        words = {
+        common = {
             "addressee": _called(audience),
             "service_name": one_line(audience.service_name),
-            "job_url": f"{base}/ui/jobs/{job.id}",
-            "reason": redact(notice.reason),
-            "way_out": notice.way_out,
         }
         await queue_mail(
             conn,
-            user_id=job.user_id,
+            user_id=audience.id,
             recipient=audience.address,
             template=event.value,
-            data={**data, **words},
+            data={**data, **common, **words},
             dedup_key=f"{key}:{Channel.EMAIL}",
             now=now,
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.core.errors import InvalidInput, QuotaExceeded
+from app.core.expiry import LONGEST_DURATION, LOOKS_BACK, is_outlived, shown_end
 from app.core.models import Panel, Service
 from app.core.submission import (
     Asked,
@@ -14,10 +15,11 @@ from app.core.submission import (
     judge_service,
     refuse,
 )
+from app.db.credential_watch import WATCH
 from app.db.jobs import JOBS
 from app.db.queries import Executor
 from app.db.services import find_service, list_panels
-from app.usecases.credentials import open_credential
+from app.usecases.credentials import OpenedCredential, open_credential
 from app.usecases.deps import Actor, Deps
 
 
@@ -33,6 +35,8 @@ class Ruling:
     phasing_engine: str | None
     population: str | None
     options: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    """What the owner should know, though the job is accepted."""
 
 
 async def judge(
@@ -62,7 +66,7 @@ async def rule(
             raise missing("service_id", "GET /services lists the services.")
         return None
     service = judge_service(await find_service(deps.pool, asked.service_id))
-    account_user_id = await _judge_credential(deps, actor, service)
+    account_user_id, warnings = await _judge_credential(deps, actor, service)
     panel = await _judge_panel(deps, asked, service, is_whole=given is None)
     build = judge_build(asked, service) if is_known("build") else asked.build
     phasing = judge_phasing(asked, service) if is_known("phasing") else (True, None)
@@ -70,7 +74,7 @@ async def rule(
     if panel is None:
         return None
     population = judge_population(asked, panel) if is_known("population") else None
-    return Ruling(service, panel, account_user_id, build, *phasing, population, options)
+    return Ruling(service, panel, account_user_id, build, *phasing, population, options, warnings)
 
 
 def missing(field: str, action: str) -> InvalidInput:
@@ -78,8 +82,10 @@ def missing(field: str, action: str) -> InvalidInput:
     return refuse(field, "missing_field", f"{field} is missing", action)
 
 
-async def _judge_credential(deps: Deps, actor: Actor, service: Service) -> int | None:
-    """Give whose account the job will use: the user's id, or None for the shared one."""
+async def _judge_credential(
+    deps: Deps, actor: Actor, service: Service
+) -> tuple[int | None, tuple[str, ...]]:
+    """Give whose account the job will use (the user's id, or None for the shared one), and what is to be said of its end."""
     opened = await open_credential(deps, service, actor.id)
     way_out = "Go to Settings → Service Credentials, store a new one and test it."
     extra = {"service_id": service.id, "service_name": service.name}
@@ -97,7 +103,27 @@ async def _judge_credential(deps: Deps, actor: Actor, service: Service) -> int |
             action=way_out,
             extra=extra,
         )
-    return actor.id if opened.source == "user" else None
+    warnings = await _foresee(deps, service, opened)
+    return (actor.id if opened.source == "user" else None), warnings
+
+
+async def _foresee(deps: Deps, service: Service, opened: OpenedCredential) -> tuple[str, ...]:
+    """Say when a credential will probably end before the job does."""
+    now, ends = deps.now(), opened.expires_at
+    if ends is None or ends > now + LONGEST_DURATION:
+        return ()
+    typical_s = await WATCH.get_typical_duration.value(
+        deps.pool, service_id=service.id, since=now - LOOKS_BACK
+    )
+    if not is_outlived(ends, now, typical_s):
+        return ()
+    if opened.source == "user":
+        which, way_out = "Your credential", "renew it before: make a new one there and store it"
+    else:
+        which, way_out = "The shared credential", "an administrator has to renew it before"
+    return (
+        f"{which} for {service.name} ends on {shown_end(ends)}, probably before this job does; {way_out}",
+    )
 
 
 async def _judge_panel(

@@ -8,24 +8,28 @@ import pytest
 from app.core.errors import InvalidInput
 from app.core.models import Job
 from app.core.notices import (
+    ADMIN_PATH,
+    CREDENTIAL_EVENTS,
     CREDENTIALS_PATH,
     RULES,
     Channel,
+    CredentialNews,
     NoticeEvent,
     change_preferences,
     compose,
+    compose_credential,
     dedup_base,
     full_preferences,
     wanted_channels,
 )
-from tests.support.notices import NOW, make_job
+from tests.support.notices import JOB_EVENTS, NOW, make_job
 
 
 def test_rules_when_read_then_every_event_has_one() -> None:
     assert set(RULES) == set(NoticeEvent)
 
 
-@pytest.mark.parametrize("event", NoticeEvent)
+@pytest.mark.parametrize("event", JOB_EVENTS)
 def test_compose_when_name_holds_line_breaks_and_controls_then_all_is_one_clean_line(
     event: NoticeEvent,
 ) -> None:
@@ -64,6 +68,21 @@ def test_compose_when_name_is_endless_or_empty_then_it_is_shown_short() -> None:
     assert len(compose(NoticeEvent.JOB_QUEUED, make_job(name="x" * 5000), "S").job_name) == 200
     nameless = make_job(name="\r\n\u200b")
     assert compose(NoticeEvent.JOB_QUEUED, nameless, "S").job_name == str(nameless.id)
+
+
+@pytest.mark.parametrize("event", sorted(CREDENTIAL_EVENTS))
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_compose_when_it_is_of_a_credential_then_it_says_which_and_where_to_act(
+    event: NoticeEvent, is_shared: bool
+) -> None:
+    news = CredentialNews(is_shared=is_shared, ends="3 May 2025", reason="401\r\n{ends}\x07")
+    notice = compose_credential(event, news, "Server\nX {reason}")
+    assert notice.message.isprintable()
+    owner = "The shared" if is_shared else "Your"
+    assert notice.message.startswith(f"{owner} credential for Server X {{reason}}")
+    is_refusal = event is NoticeEvent.CREDENTIAL_REJECTED
+    assert ("401 {ends}." if is_refusal else "3 May 2025") in notice.message
+    assert notice.action_path == (ADMIN_PATH if is_shared else CREDENTIALS_PATH)
 
 
 def test_dedup_when_event_comes_again_then_only_repeatable_ones_count_anew_another_day() -> None:

@@ -1,9 +1,10 @@
 """When to try again."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.polling import backoff, poll_interval
+from app.core.polling import backoff, next_look, poll_interval
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
@@ -26,3 +27,20 @@ def test_poll_interval_when_nothing_changed_for_an_hour_is_longer() -> None:
 
 def test_poll_interval_when_the_service_asks_for_more_than_our_longest_is_kept() -> None:
     assert poll_interval(1200.0, 10_000.0) == 1200.0
+
+
+@pytest.mark.parametrize(
+    ("took", "failures", "expected"),
+    [
+        (0.0, 0, 130.0),
+        (10.0, 0, 130.0),  # as if it had taken no time
+        (15.0, 0, 130.0),
+        (20.0, 0, 135.0),  # half the interval is the least rest
+        (300.0, 0, 415.0),
+        (10.0, 1, 140.0),  # who did not answer has the whole wait
+    ],
+)
+def test_next_look_when_a_look_takes_long_then_the_interval_stays_and_the_service_rests(
+    took: float, failures: int, expected: float
+) -> None:
+    assert next_look(100.0, 100.0 + took, 30.0, failures) == expected

@@ -82,3 +82,32 @@ async def test_jobs_when_two_processes_share_a_database_then_each_is_sent_once_a
         told = await stage.told(job.id)
         assert len(told) == len(set(told)), told
         assert set((await stage.notices(job.id)).values()) == {1}
+
+
+async def test_search_when_the_service_never_answers_clearly_and_never_has_the_job_then_fails_with_its_last_words(
+    stage: Stage, dora: Person
+) -> None:
+    desk = await stage.desk(dora)
+    stage.service.errors["submit"] = [
+        DoubtfulSubmission(f"400 <html> number {number}") for number in range(9)
+    ]
+    job = await stage.submit(dora, desk)
+    ended = await stage.until_end(job.id)
+    assert (ended.status, ended.error_code) == ("failed", "submission_unclear")
+    assert stage.service.calls["submit"] == 3
+    assert stage.service.calls["find_by_name"] == 6, "searched twice after each"
+    assert "number 2" in (ended.error_message or "")
+    assert "Press retry" in (ended.error_action or "")
+    assert (await stage.notices(job.id))["job_failed"] == 1
+
+
+async def test_search_when_only_some_answers_are_unclear_then_outages_between_do_not_count(
+    stage: Stage, dora: Person
+) -> None:
+    desk = await stage.desk(dora)
+    doubt, away = DoubtfulSubmission("reset"), ServiceUnavailable("away")
+    stage.service.errors["submit"] = [doubt, *[away] * 6, doubt, away]
+    job = await stage.submit(dora, desk)
+    ended = await stage.until_end(job.id)
+    assert ended.status == "completed"
+    assert len(stage.service.jobs) == 1

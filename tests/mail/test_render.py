@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app.core.notices import NoticeEvent
+from app.core.notices import CREDENTIAL_EVENTS, NoticeEvent
 from app.mail import TemplateBroken, render
 from app.mail.render import TEMPLATES_DIR, environment
 from app.usecases.outbox import ACCOUNT_MAILS
@@ -24,6 +24,14 @@ JOB = {
     "results_url": "http://platform.test/api/jobs/j/results",
     "reason": EVIL,
     "way_out": EVIL,
+}
+CREDENTIAL = {
+    "service_id": 1,
+    "service_name": EVIL,
+    "which": f"Your credential for {EVIL}",
+    "ends": "1 June 2025, 12:00 UTC",
+    "reason": EVIL,
+    "action_url": "http://platform.test/ui/settings/service-credentials",
 }
 LINK = {
     "download_url": "http://platform.test/files/download/t/x.zip?a=1&b=2",
@@ -58,6 +66,8 @@ class Tags(HTMLParser):
 def context(template: str) -> dict[str, object]:
     if template in ACCOUNT_MAILS:
         return {**COMMON, **ACCOUNT}
+    if template in CREDENTIAL_EVENTS:
+        return {**COMMON, **CREDENTIAL}
     return {**COMMON, **JOB, **(LINK if template == "job_completed" else {})}
 
 
@@ -93,7 +103,8 @@ def test_render_when_names_hold_markup_then_html_escapes_it_and_text_keeps_it(
 @pytest.mark.parametrize("template", ALL)
 def test_render_when_link_is_given_then_both_parts_hold_it(template: str) -> None:
     given = context(template)
-    link = str(given.get("download_url") or given.get("link") or given["job_url"])
+    places = ("download_url", "link", "job_url", "action_url")
+    link = next(str(given[place]) for place in places if place in given)
     words = render(template, given)
     tags = Tags()
     tags.feed(words.html)
@@ -104,7 +115,8 @@ def test_render_when_link_is_given_then_both_parts_hold_it(template: str) -> Non
 @pytest.mark.parametrize("template", ALL)
 def test_render_when_something_is_missing_then_it_is_refused(template: str) -> None:
     needed = dict(context(template))
-    del needed["username" if template in ACCOUNT_MAILS else "job_name"]
+    of_credential = "which" if template in CREDENTIAL_EVENTS else "job_name"
+    del needed["username" if template in ACCOUNT_MAILS else of_credential]
     with pytest.raises(TemplateBroken):
         render(template, needed)
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -82,7 +83,7 @@ async def test_submit_when_done_then_job_has_exactly_the_promised_fields(
     promised = (
         "id user_id name description status stage hold_reason progress_percentage service_id reference_panel_id"
         " panel_key panel_name panel_version input_format build phasing phasing_engine population options input_file_id input_file_name input_files"
-        " results_file_id external_job_id error_code error_message error_action queue_position retry_of batch_id created_at updated_at"
+        " results_file_id external_job_id error_code error_message error_action queue_position retry_of batch_id warnings created_at updated_at"
         " started_at completed_at execution_time_seconds"
     )
     assert list(job) == promised.split()
@@ -547,3 +548,64 @@ async def test_submit_when_credential_expires_in_the_future_then_is_taken(
     assert (await submit(client, alice, desk)).status == 201
     clock.move(hours=2)
     assert (await submit(client, alice, desk)).json()["code"] == "credential_expired"
+
+
+async def test_submit_when_the_credential_ends_before_the_job_probably_does_then_is_taken_with_a_warning(
+    deps: Deps, client: Api, alice: Person, desk: Desk, clock: Clock
+) -> None:
+    ends = "update user_service_credentials set expires_at = $1"
+    await deps.pool.execute(ends, clock() + timedelta(days=3))
+    quick = [await submitted(deps, client, alice, desk) for _ in range(10)]
+    assert [job.warnings for job in quick] == [[]] * 10, "two days is what nobody knows better"
+    for job in quick:
+        begun = deps.now() - timedelta(days=4)
+        await finish(deps, job, "completed", submitted_at=begun)
+    answer = await submit(client, alice, desk)
+    assert answer.status == 201
+    job = answer.json()
+    [warning] = job["warnings"]
+    day = clock() + timedelta(days=3)
+    assert warning.startswith(
+        f"Your credential for {desk.service.name} ends on {day.day} {day:%B %Y}, "
+    )
+    assert "renew it" in warning
+    assert job["status"] == "queued"
+    shown = (await client.get(f"/jobs/{job['id']}", as_=alice)).json()
+    assert shown["warnings"] == [warning]
+    updates = (await client.get(f"/jobs/{job['id']}/status-updates", as_=alice)).json()
+    assert [item["message"] for item in updates].count(warning) == 1
+    await finish(deps, await job_of(deps, answer))
+    again = await client.post(f"/jobs/{job['id']}/retry", as_=alice)
+    assert again.json()["warnings"] == [warning]
+    await deps.pool.execute(ends, clock() + timedelta(days=5))
+    assert (await submit(client, alice, desk)).json()["warnings"] == []
+
+
+async def test_submit_when_jobs_were_slow_long_ago_or_did_not_complete_then_that_does_not_count(
+    deps: Deps, client: Api, alice: Person, desk: Desk, clock: Clock
+) -> None:
+    await deps.pool.execute(
+        "update user_service_credentials set expires_at = $1", clock() + timedelta(days=3)
+    )
+    begun = deps.now() - timedelta(days=60)
+    old, failed, *others = [await submitted(deps, client, alice, desk) for _ in range(22)]
+    await finish(deps, old, "completed", submitted_at=begun, completed_at=deps.now() - timedelta(days=31))  # fmt: skip
+    await finish(deps, failed, submitted_at=begun)
+    slow, *quick = others
+    await finish(deps, slow, "completed", submitted_at=begun)  # one of twenty
+    for job in quick:
+        await finish(deps, job, "completed", submitted_at=deps.now() - timedelta(hours=1))
+    assert (await submit(client, alice, desk)).json()["warnings"] == []
+
+
+async def test_submit_when_the_service_needs_no_credential_then_asks_for_none(
+    deps: Deps, client: Api, alice: Person
+) -> None:
+    desk = await make_desk(deps, None, credential_kind="none")
+    answer = await submit(client, alice, desk)
+    assert answer.status == 201, answer.text
+    assert answer.json()["warnings"] == []
+    body = {"service_id": desk.service.id, "api_token": "a-token"}
+    refused = await client.post("/users/me/service-credentials", as_=alice, json=body)
+    assert (refused.status, refused.json()["code"]) == (400, "no_credential_needed")
+    assert await deps.pool.fetchval("select count(*) from user_service_credentials") == 0

@@ -8,9 +8,11 @@ import asyncpg
 
 from app.core.jobs import Status
 from app.core.models import Job
+from app.core.notices import CREDENTIAL_EVENTS, NoticeEvent
 from app.db.engine import find_job
 from app.db.queries import Executor
 
+JOB_EVENTS = [event for event in NoticeEvent if event not in CREDENTIAL_EVENTS]
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 
 
@@ -45,6 +47,7 @@ def make_job(**changes: Any) -> Job:
         "priority": 0,
         "retry_of": None,
         "batch_id": None,
+        "warnings": [],
         "remote_name": "fip-1",
         "external_job_id": None,
         "remote_state": None,
@@ -64,6 +67,7 @@ def make_job(**changes: Any) -> Job:
         "doubts": 0,
         "missing_since": None,
         "cancel_taken_at": None,
+        "unclear_answers": [],
         "cancel_requested_at": None,
         "notified_waiting_at": None,
         "created_at": NOW,

@@ -11,7 +11,7 @@ from app.core.notices import NoticeEvent
 from app.usecases.deps import Deps
 from app.usecases.notices import announce
 from tests.support.deps import Clock
-from tests.support.notices import add_job, add_results, add_service, get_job, make_job
+from tests.support.notices import JOB_EVENTS, add_job, add_results, add_service, get_job, make_job
 from tests.support.people import Person
 
 
@@ -35,10 +35,10 @@ async def rows(deps: Deps, table: str) -> list[dict[str, Any]]:
 async def test_announce_when_told_then_there_is_one_notice_and_one_mail_for_each_event(
     deps: Deps, job: Job, alice: Person
 ) -> None:
-    for event in NoticeEvent:
+    for event in JOB_EVENTS:
         await tell(deps, job, event)
     notices, mails = await rows(deps, "notifications"), await rows(deps, "outbox")
-    for event, notice, mail in zip(NoticeEvent, notices, mails, strict=True):
+    for event, notice, mail in zip(JOB_EVENTS, notices, mails, strict=True):
         assert notice["type"] == mail["template"] == event
         assert notice["channels"] == ["web", "email"]
         assert notice["user_id"] == mail["user_id"] == alice.id

@@ -24,7 +24,7 @@ from app.usecases.notices import announce
 from app.usecases.outbox import LEASE_S, deliver_due, is_mail_due, send_mail
 from tests.mail.sink import Sink, smtp_sink
 from tests.support.deps import Clock
-from tests.support.notices import add_job, add_results, add_service, get_job
+from tests.support.notices import JOB_EVENTS, add_job, add_results, add_service, get_job
 from tests.support.people import Person
 
 SENDER = parse_sender("no-reply@platform.example")
@@ -361,9 +361,9 @@ async def test_mail_when_names_inject_headers_and_markup_then_none_is_added(
     job_id = await add_job(deps.pool, alice.id, await add_service(deps.pool, evil), name=evil)
     job = await get_job(deps.pool, job_id)
     async with deps.pool.acquire() as conn:
-        for event in NoticeEvent:
+        for event in JOB_EVENTS:
             await announce(conn, job, event, settings=deps.settings, now=deps.now())
-    assert await deliver_due(deps, 20) == len(NoticeEvent)
+    assert await deliver_due(deps, 20) == len(JOB_EVENTS)
     assert isinstance(deps.mailer, RecordingMailer)
     for mail in deps.mailer.sent:
         raw = to_mime(mail, SENDER).as_bytes(policy=policy.SMTP)

@@ -6,7 +6,7 @@ import msgspec
 
 from app.adapters import loose
 from app.adapters.answers import Answer, raise_for_status
-from app.adapters.base import Credential, ServiceUnavailable
+from app.adapters.base import Credential, Rejected, ServiceUnavailable
 from app.adapters.endpoint import Endpoint
 from app.adapters.michigan.tokens import header_value
 from app.adapters.transport import Transport
@@ -76,16 +76,29 @@ class Client:
         )
 
     def check(self, answer: Answer) -> None:
-        """Return for 2xx, else raise. A 404 that Cloudgene did not word itself is `ServiceUnavailable`.
+        """Return for 2xx, else raise. A 404 or a refusal that Cloudgene did not word itself is `ServiceUnavailable`.
 
-        Such a 404 comes from a proxy or from another program at that address, and says nothing about the job:
+        Such a one comes from a proxy or from another program at that address, and says nothing about the job:
         taken at its word, an operator's mistake would end every job of the service.
         """
         if answer.status == 404 and not is_own_404(answer):
             raise ServiceUnavailable(
                 f"{self.host} has no such API: an administrator should check the service's address."
             )
-        raise_for_status(answer, self.secrets)
+        try:
+            raise_for_status(answer, self.secrets)
+        except Rejected as error:
+            if is_worded(answer):
+                raise
+            raise ServiceUnavailable(error.reason) from error
+
+
+def is_worded(answer: Answer) -> bool:
+    """Say whether an answer may be in Cloudgene's own words: a JSON object, as each of its refusals is."""
+    try:
+        return bool(loose.as_dict(msgspec.json.decode(answer.body)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return False
 
 
 def is_own_404(answer: Answer) -> bool:

@@ -8,9 +8,6 @@ words; and statuses that say that no application saw the request whole.
 
 import re
 
-import msgspec
-
-from app.adapters import loose
 from app.adapters.answers import Answer, error_of
 from app.adapters.base import (
     AdapterError,
@@ -23,7 +20,7 @@ from app.adapters.base import (
     Submission,
 )
 from app.adapters.failures import NotSent
-from app.adapters.michigan.client import API, Client, is_own_404
+from app.adapters.michigan.client import API, Client, is_own_404, is_worded
 from app.adapters.michigan.config import MichiganConfig
 from app.adapters.michigan.discovery import Form
 from app.adapters.michigan.forms import files_field, fill
@@ -98,7 +95,7 @@ def _judged(answer: Answer, secrets: tuple[str, ...]) -> AdapterError:
     if status == 400:
         return _bad_request(answer, secrets)
     if status == 429 or (
-        isinstance(error, ServiceUnavailable) and error.maintenance and _is_json(answer)
+        isinstance(error, ServiceUnavailable) and error.maintenance and is_worded(answer)
     ):
         return error
     if isinstance(error, ServiceUnavailable):
@@ -108,7 +105,7 @@ def _judged(answer: Answer, secrets: tuple[str, ...]) -> AdapterError:
 
 def _bad_request(answer: Answer, secrets: tuple[str, ...]) -> AdapterError:
     said = answer.message(secrets)
-    if _JAVA_TROUBLE.match(said) or not _is_json(answer):
+    if _JAVA_TROUBLE.match(said) or not is_worded(answer):
         return DoubtfulSubmission(error_of(answer, secrets).reason)
     return _refusal(answer, secrets)
 
@@ -121,10 +118,3 @@ def _refusal(answer: Answer, secrets: tuple[str, ...]) -> AdapterError:
     if "upload limit" in said.lower():
         return Rejected(_TOO_LARGE)
     return Rejected(said or "The service refused the job without a reason.")
-
-
-def _is_json(answer: Answer) -> bool:
-    try:
-        return bool(loose.as_dict(msgspec.json.decode(answer.body)))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        return False

@@ -59,6 +59,7 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
     queue_position: int | None
     retry_of: UUID | None
     batch_id: UUID | None
+    warnings: list[str]
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None

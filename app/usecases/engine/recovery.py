@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from app.adapters.base import Rejected, RemoteJob, RemoteNotFound, SearchInconclusive
-from app.core.changes import SUBMITTED_PROGRESS, Change, hold
+from app.core.changes import SUBMITTED_PROGRESS, Change, fail, hold
 from app.core.jobs import Action, Event, Stage, unchanged
 from app.core.models import Job
 from app.core.notices import NoticeEvent
@@ -25,6 +25,8 @@ from app.usecases.engine.remote import Remote
 log = structlog.get_logger(__name__)
 
 SEARCH_UNDECIDED_EVERY_S = 3600.0
+MAX_UNCLEAR_ANSWERS = 3
+"""After so many unclear answers, and searches that found nothing after each, the answer is the service's way to refuse."""
 _ENDED = (RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE)
 
 
@@ -146,6 +148,20 @@ async def _ask_owner(deps: Deps, job: Job, remote: Remote, counts: Mapping[str, 
     if job.stage is Stage.DECISION_NEEDED and job.hold_reason == said:
         return replace(change, message=None)
     return replace(change, notices=(NoticeEvent.DECISION_NEEDED,))
+
+
+MAX_UNCLEAR_ANSWERS = 3
+"""After so many unclear answers, and searches that found nothing after each, the answer is the service's way to refuse."""
+
+
+def unclear(job: Job, remote: Remote) -> Change:
+    """End a job that was sent again and again, never got a clear answer, and is surely not there."""
+    said = (
+        f"{remote.name} was sent the job {len(job.unclear_answers)} times, never gave a clear answer and does not have it."
+        f" It said: {job.unclear_answers[-1]}"
+    )
+    way_out = f"Press retry in a while; should it end the same, ask the operators of {remote.name}, or choose another service."
+    return fail("submission_unclear", said, way_out)
 
 
 async def _tell_extra(deps: Deps, job: Job, remote: Remote, count: int) -> None:

@@ -158,7 +158,7 @@ async def _send(
     try:
         external_id = await upload(deps, sending, remote, submission, lease)
     except DoubtfulSubmission as error:
-        return Outcome(sending, _doubtful(deps, remote, error.reason))
+        return Outcome(sending, _doubtful(deps, sending, remote, error.reason))
     except AdapterError as error:
         judged = await _judge(deps, job, remote, error)
         # The trouble may be this job's own: the others are not held for it, unless the account is what was refused.
@@ -235,10 +235,13 @@ def _secret_gone() -> Change:
     return fail("secret_unreadable", "A key that this job needs is gone", "Press retry.")
 
 
-def _doubtful(deps: Deps, remote: Remote, reason: str) -> Change:
+def _doubtful(deps: Deps, job: Job, remote: Remote, reason: str) -> Change:
     """No clear answer came: search before anything is sent again."""
     said = f"No clear answer from {remote.name} ({reason}); checking whether it has the job"
-    return hold(Stage.CONFIRMING_SUBMISSION, said, in_seconds(deps, deps.settings.recovery_wait_s))
+    wait = in_seconds(deps, deps.settings.recovery_wait_s)
+    return hold(
+        Stage.CONFIRMING_SUBMISSION, said, wait, unclear_answers=[*job.unclear_answers, reason]
+    )
 
 
 def _full(deps: Deps, job: Job, remote: Remote, reason: str) -> Change:

@@ -17,6 +17,11 @@ async def credential_replaced(conn: Connection, service_id: int, user_id: int | 
     await _wake(conn, service_id, user_id, Stage.CREDENTIAL_NEEDED)
 
 
+async def credential_doubted(conn: Connection, service_id: int, user_id: int | None) -> None:
+    """Let the engine look at the jobs of a credential that was refused elsewhere: it meets the refusal itself, and holds them."""
+    await _wake(conn, service_id, user_id, Stage.WAITING_FOR_SLOT)
+
+
 async def service_recovered(conn: Connection, service_id: int) -> None:
     """Let the jobs go on that wait for this service, inside the transaction that says so."""
     await _wake(conn, service_id, None, Stage.SERVICE_UNAVAILABLE)

@@ -63,6 +63,20 @@ async def test_status_when_a_404_is_not_the_servers_own_word_then_the_job_is_not
         await adapter.status("job-1")
 
 
+async def test_calls_when_a_refusal_is_not_the_servers_own_word_then_nothing_is_refused(
+    adapter: MichiganAdapter, cloudgene: FakeCloudgene
+) -> None:
+    """A proxy that dislikes a request answers 400 with a page; every job that is about to be sent would fail of it."""
+    cloudgene.misbehave(answer(400, "<h1>Bad Request</h1>", "text/html"))
+    for call in (adapter.verify_credential(), adapter.count_active(), adapter.status("job-1")):
+        with pytest.raises(ServiceUnavailable):
+            await call
+    cloudgene.behave()
+    cloudgene.misbehave(answer(400, '{"success":false,"message":"no"}'))
+    with pytest.raises(Rejected):
+        await adapter.status("job-1")
+
+
 async def test_status_when_the_job_is_somebody_elses_then_credential_rejected(
     adapter: MichiganAdapter, cloudgene: FakeCloudgene
 ) -> None:
