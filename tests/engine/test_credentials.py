@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.adapters.base import CredentialReport, Rejected, ServiceUnavailable
+from app.usecases.catalogue import change_service
 from app.usecases.credential_checks import PER_SERVICE, check_credentials
 from app.usecases.credential_watch import follow_stored, watch_ends
 from app.usecases.deps import Actor
@@ -19,7 +20,7 @@ from app.usecases.own_credentials import (
     delete_credential,
     store_credential,
 )
-from app.usecases.service_fields import ServiceChange, change_service
+from app.usecases.service_fields import ServiceChange
 from tests import factories
 from tests.engine.fake_service import FakeAdapter
 from tests.engine.stage import Stage, make_person
