@@ -1,5 +1,6 @@
 """Jobs: submitting, following, results."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -41,12 +42,13 @@ class JobsQuery(Paging, frozen=True, kw_only=True):
     service_id: Id | None = None
     q: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     since: datetime | None = None
-    batch_id: UUID | None = None
+    batch_id: Annotated[str, msgspec.Meta(max_length=36)] | None = None
 
     def filter(self) -> JobFilter:
         """Give which jobs are meant. Raises InvalidInput."""
         since = _in_utc(self.since)
-        return JobFilter(_statuses(self.status), self.service_id, since, self.q, self.batch_id)
+        batch_id = _batch_id(self.batch_id)
+        return JobFilter(_statuses(self.status), self.service_id, since, self.q, batch_id)
 
 
 def _statuses(text: str | None) -> tuple[str, ...] | None:
@@ -54,6 +56,14 @@ def _statuses(text: str | None) -> tuple[str, ...] | None:
     if any(word not in list(Status) for word in words):
         raise InvalidInput("status: not a status", action=f"Choose: {', '.join(Status)}.")
     return words or None
+
+
+def _batch_id(text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    if not re.fullmatch(UUID_PATTERN, text):
+        raise InvalidInput("batch_id: not the id of a batch", action="GET /batches lists yours.")
+    return UUID(text)
 
 
 def _in_utc(time: datetime | None) -> datetime | None:
