@@ -1,0 +1,104 @@
+"""A WES server that is not ours: Toil, started as its own process from an environment of its own (`make toil`)."""
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import msgspec
+
+from tests.support.docs import ROOT
+
+WORKFLOW = ROOT / "tests/e2e/workflows/imputation.cwl"
+_PROGRAMS = ROOT / ".venv-toil/bin"
+_START_S = 60.0
+_STOP_S = 10.0
+
+
+class Toil:
+    """The server, with its folders below `root`. Runs work without containers, on this machine.
+
+    `work_dir` holds `run-…/outputs/…`, as the runs' `file://` locations say.
+    """
+
+    def __init__(self, root: Path, port: int) -> None:
+        self.base = f"http://127.0.0.1:{port}/ga4gh/wes/v1"
+        self.work_dir = root / "work"
+        self._holds = root / "holds"
+        self._log = root / "log"
+        temporary = root / "tmp"
+        for folder in (self.work_dir, self._holds, temporary):
+            folder.mkdir(parents=True)
+        program = _PROGRAMS / "toil"
+        assert program.exists(), "Toil is not there: `make toil`"
+        options = ["--host", "127.0.0.1", "--port", str(port), "--work_dir", str(self.work_dir)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                # Without Celery, runs are children of the one worker, and nothing else need be running.
+                [program, "server", "--bypass_celery", "--workers", "1", *options],
+                # It would leave its history, sockets and locks at home.
+                env={
+                    "HOME": str(root),
+                    "PATH": f"{_PROGRAMS}:{os.environ['PATH']}",
+                    "TMPDIR": str(temporary),
+                    "TOIL_COORDINATION_DIR": str(temporary),
+                },
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._wait_for_answer()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_for_answer(self) -> None:
+        end = time.monotonic() + _START_S
+        while True:
+            try:
+                self.get("/service-info")
+            except URLError:
+                assert self._process.poll() is None, f"Toil ended:\n{self.tail()}"
+                assert time.monotonic() < end, f"Toil does not answer:\n{self.tail()}"
+                time.sleep(0.1)
+            else:
+                return
+
+    def get(self, path: str) -> Any:
+        """Give what it answers, decoded."""
+        with urlopen(self.base + path, timeout=30) as answer:
+            return msgspec.json.decode(answer.read())
+
+    def runs_of(self, job_id: str) -> list[dict[str, Any]]:
+        """Give the runs that carry the tag `platform_job_id` of that value, whole."""
+        found = [self.get(f"/runs/{row['run_id']}") for row in self.get("/runs")["workflows"]]
+        return [run for run in found if run["request"]["tags"].get("platform_job_id") == job_id]
+
+    def hold(self, name: str, *, closed: bool = True) -> Path:
+        """Give a file for the workflow's `hold`: it is there (runs wait for its removal) if `closed`."""
+        path = self._holds / name
+        if closed:
+            path.touch()
+        return path
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self._log.read_text(errors="replace")[-4000:]
+
+    def stop(self) -> None:
+        """End it and what it runs. The steps of runs are sessions of their own: they end when nothing holds them."""
+        for path in self._holds.iterdir():
+            path.unlink()
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_S)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
