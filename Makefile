@@ -29,7 +29,7 @@ demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep servi
 	@$(BIN)/python -m app demo $(if $(filter 1,$(DEMO_EXIT)),--exit) $(DEMO_ARGS)
 
 .PHONY: test
-test: lint types toil  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
+test: lint types $(TO_TEST_TOIL)  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
 	@scripts/debian-packages curl
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
@@ -54,9 +54,6 @@ types: setup  ## Check types
 
 .PHONY: setup
 setup: $(TO_TEST)  ## Make the virtual environment (every other target does so itself)
-
-.PHONY: toil
-toil: $(TO_TEST_TOIL)  ## Make the environment of the WES server that tests start
 
 .PHONY: packages
 packages:  ## Install the Debian packages for real imputation, if root; else say what is missing

@@ -1,4 +1,4 @@
-"""A WES server that is not ours: Toil, started as its own process from an environment of its own (`make toil`)."""
+"""A WES server that is not ours: Toil, started as its own process from an environment of its own (`.venv-toil`)."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ class Toil:
         for folder in (self.work_dir, self._holds, temporary):
             folder.mkdir(parents=True)
         program = _PROGRAMS / "toil"
-        assert program.exists(), "Toil is not there: `make toil`"
+        assert program.exists(), "Toil is not there: `make test` installs it"
         options = ["--host", "127.0.0.1", "--port", str(port), "--work_dir", str(self.work_dir)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
