@@ -69,11 +69,12 @@ class Program:
 
 @dataclass(slots=True)
 class Scene:
-    """A server and a sandbox, with what is needed to talk to both."""
+    """A server and, unless another service is used, a sandbox, with what is needed to talk to both."""
 
     root: Path
     settings: dict[str, str] = field(default_factory=dict)
     sandbox_arguments: list[str] = field(default_factory=lambda: ["--engine", "instant"])
+    with_sandbox: bool = True
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
     client: Client = field(init=False)
@@ -108,7 +109,8 @@ class Scene:
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         self.client = Client(session, self.base)
         try:
-            await self.sandbox.start()
+            if self.with_sandbox:
+                await self.sandbox.start()
             for command, name in (("create-user", USERNAME), ("create-admin", "admin")):
                 mail = ["--email", f"{name}@example.org"]
                 await self.command(command, name, *mail, "--password-file", self._password_file())

@@ -197,7 +197,7 @@ async def test_list_when_read_then_it_is_called_workflows_and_has_ids_and_states
         listed["workflows"]
     )
     assert run_id in [row["run_id"] for row in listed["workflows"]]
-    assert [run["run_id"] for run in toil.runs_of(tag)] == [run_id]
+    assert [run["run_id"] for run in toil.runs_on(toil.hold(tag, closed=False))] == [run_id]
     await states_until(session, toil, run_id, is_final)
 
 

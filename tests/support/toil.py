@@ -23,16 +23,16 @@ _STOP_S = 10.0
 class Toil:
     """The server, with its folders below `root`. Runs work without containers, on this machine.
 
-    `work_dir` holds `run-…/outputs/…`, as the runs' `file://` locations say.
+    `work_dir` holds `run-…/outputs/…`, as the runs' `file://` locations say; `holds` the files that runs wait for.
     """
 
     def __init__(self, root: Path, port: int) -> None:
         self.base = f"http://127.0.0.1:{port}/ga4gh/wes/v1"
         self.work_dir = root / "work"
-        self._holds = root / "holds"
+        self.holds = root / "holds"
         self._log = root / "log"
         temporary = root / "tmp"
-        for folder in (self.work_dir, self._holds, temporary):
+        for folder in (self.work_dir, self.holds, temporary):
             folder.mkdir(parents=True)
         program = _PROGRAMS / "toil"
         assert program.exists(), "Toil is not there: `make test` installs it"
@@ -75,14 +75,14 @@ class Toil:
         with urlopen(self.base + path, timeout=30) as answer:
             return msgspec.json.decode(answer.read())
 
-    def runs_of(self, job_id: str) -> list[dict[str, Any]]:
-        """Give the runs that carry the tag `platform_job_id` of that value, whole."""
+    def runs_on(self, hold: Path) -> list[dict[str, Any]]:
+        """Give the runs that were told to wait for that file, whole: this is how tests tell their runs apart."""
         found = [self.get(f"/runs/{row['run_id']}") for row in self.get("/runs")["workflows"]]
-        return [run for run in found if run["request"]["tags"].get("platform_job_id") == job_id]
+        return [run for run in found if run["request"]["workflow_params"]["hold"] == str(hold)]
 
     def hold(self, name: str, *, closed: bool = True) -> Path:
         """Give a file for the workflow's `hold`: it is there (runs wait for its removal) if `closed`."""
-        path = self._holds / name
+        path = self.holds / name
         if closed:
             path.touch()
         return path
@@ -93,7 +93,7 @@ class Toil:
 
     def stop(self) -> None:
         """End it and what it runs. The steps of runs are sessions of their own: they end when nothing holds them."""
-        for path in self._holds.iterdir():
+        for path in self.holds.iterdir():
             path.unlink()
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
