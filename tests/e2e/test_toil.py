@@ -184,9 +184,8 @@ async def test_job_when_the_tool_fails_at_toil_then_its_error_is_told(
 
 async def test_job_when_cancelled_then_its_run_is_cancelled_at_toil(site: Site, hold: Path) -> None:
     job_id = await site.submit(hold)
-    await site.scene.client.until(
-        job_id, lambda job: job["stage"] == "remote_running", limit_s=LIMIT_S
-    )
+    await site.until_sent(job_id)
+    await site.toil.until_met(hold)
     await site.scene.client.call("POST", f"/jobs/{job_id}/cancel", expect=202)
     job = await site.until_end(job_id, "cancelled")
 

@@ -170,8 +170,9 @@ async def test_run_when_cancelled_then_it_is_canceling_and_then_canceled(
     session: aiohttp.ClientSession, toil: Toil
 ) -> None:
     tag = uuid4().hex
-    run_id = await submit(session, toil, toil.hold(tag), tag=tag)
-    await states_until(session, toil, run_id, lambda state: state == "RUNNING")
+    hold = toil.hold(tag)
+    run_id = await submit(session, toil, hold, tag=tag)
+    await toil.until_met(hold)
 
     async with session.post(f"{toil.base}/runs/{run_id}/cancel", data=b"") as response:
         refused = await answer(response, 415)

@@ -1,5 +1,6 @@
 """A WES server that is not ours: Toil, started as its own process from an environment of its own (`.venv-toil`)."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ WORKFLOW = ROOT / "tests/e2e/workflows/imputation.cwl"
 _PROGRAMS = ROOT / ".venv-toil/bin"
 _START_S = 60.0
 _STOP_S = 10.0
+_MET_S = 60.0
 
 
 class Toil:
@@ -86,6 +88,16 @@ class Toil:
         if closed:
             path.touch()
         return path
+
+    async def until_met(self, hold: Path) -> None:
+        """Wait until a run waits for the removal of `hold`.
+
+        Cancel no run before: Toil 9.6.0 was seen to let a run go on that was cancelled in its first moments, and then not to
+        answer any more.
+        """
+        async with asyncio.timeout(_MET_S):
+            while not hold.with_name(f"{hold.name}.met").exists():
+                await asyncio.sleep(0.1)
 
     def tail(self) -> str:
         """The end of its log."""

@@ -5,6 +5,7 @@ baseCommand: [sh, -c]
 arguments:
   - position: 0
     valueFrom: |
+      if [ -e "$1" ]; then : >"$1.met"; fi
       while [ -e "$1" ]; do sleep 0.1; done
       if [ "$2" = fail ]; then
         echo "Error: no variant of the panel is in the input" >&2
@@ -15,7 +16,7 @@ arguments:
   - position: 1
     valueFrom: imputation
 inputs:
-  # The run lasts as long as this file is there.
+  # The run lasts as long as this file is there, and says so in a file beside it.
   hold: {type: string, inputBinding: {position: 2}}
   # `complete` or `fail`.
   ending: {type: string, inputBinding: {position: 3}}
