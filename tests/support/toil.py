@@ -90,11 +90,7 @@ class Toil:
         return path
 
     async def until_met(self, hold: Path) -> None:
-        """Wait until a run waits for the removal of `hold`.
-
-        Cancel no run before: Toil 9.6.0 was seen to let a run go on that was cancelled in its first moments, and then not to
-        answer any more.
-        """
+        """Wait until a run waits for the removal of `hold`: its tool is at work, and a cancel has something to end."""
         async with asyncio.timeout(_MET_S):
             while not hold.with_name(f"{hold.name}.met").exists():
                 await asyncio.sleep(0.1)
