@@ -48,6 +48,10 @@ update imputation_jobs j set
     has_slot = new.has_slot,
     intent_at = new.intent_at,
     searches = new.searches,
+    doubts = new.doubts,
+    missing_since = new.missing_since,
+    cancel_taken_at = new.cancel_taken_at,
+    results_held = new.results_held,
     notified_waiting_at = new.notified_waiting_at,
     started_at = new.started_at,
     submitted_at = new.submitted_at,
@@ -346,6 +350,11 @@ update job_outputs set last_error = :error, skipped = :skipped where job_id = :j
 -- A download is safe with us.
 update job_outputs set fetched_at = :now, last_error = null where job_id = :job_id and key = :key
 
+-- name: list_results
+-- The result files that a job has already.
+select jf.name, f.sha256 from job_files jf join files f on f.id = jf.file_id
+where jf.job_id = :job_id and jf.role in ('result', 'qc', 'log')
+
 -- name: insert_file
 -- A result file.
 insert into files (user_id, kind, name, storage_key, size_bytes, sha256, crc32, content_type, expires_at)
@@ -422,10 +431,17 @@ where coalesce(o.delivered_at, o.gave_up_at) < :before
     )
 
 -- name: revoke_remote_links
--- A job has ended: its remote no longer reads its input by a link.
-update signed_links l set revoked_at = :now
-where l.job_id = :job_id and l.purpose = 'remote_input' and l.revoked_at is null
-    and l.file_id in (select file_id from job_files where job_id = :job_id)
+-- A job has ended, or begins anew: its remote no longer reads its input nor pushes results by a link.
+update signed_links set revoked_at = :now
+where job_id = :job_id and purpose in ('remote_input', 'remote_sheet', 'remote_upload') and revoked_at is null
+
+-- name: ensure_remote_link
+-- The link of a job's remote to one of its files (or, without file, to the job); asked for again, it is the same and lasts longer.
+insert into signed_links (file_id, job_id, purpose, created_at, expires_at)
+values (:file_id, :job_id, :purpose, :now, :expires_at)
+on conflict (job_id, purpose, file_id) where purpose in ('remote_input', 'remote_sheet', 'remote_upload') and revoked_at is null
+do update set expires_at = greatest(signed_links.expires_at, excluded.expires_at)
+returning id
 
 -- name: free_leases
 -- At the start of the only process of this database: nobody else can have anything in hand.
