@@ -66,6 +66,11 @@ class Program:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
 
+    def events(self) -> str:
+        """The end of its log without the answered requests, of which a test that waits makes many."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join([line for line in lines if "request.done" not in line][-40:])
+
 
 @dataclass(slots=True)
 class Scene:

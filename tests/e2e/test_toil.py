@@ -99,7 +99,7 @@ class Site:
         try:
             return await self.scene.client.until_end(job_id, status, limit_s=LIMIT_S)
         except AssertionError as error:
-            error.add_note(self.scene.server.tail())
+            error.add_note(self.scene.server.events())
             raise
 
     async def check_results(self, job: dict[str, Any], run: dict[str, Any]) -> None:
