@@ -2,6 +2,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# A WES server of other people, for the tests; its dependencies fit nobody else's environment, so it has one of its own.
+TOIL_VENV := .venv-toil
+TOIL := toil[server,cwl,aws]==9.6.0
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 RUN_ARGS ?=
@@ -11,6 +14,8 @@ BIN := $(VENV)/bin
 KEY := $(shell { echo '$(CURDIR) $(PYTHON)'; cat setup.cfg constraints.txt scripts/make-venv; } | sha256sum | cut -c1-16)
 TO_RUN := $(VENV)/.to-run-$(KEY)
 TO_TEST := $(VENV)/.to-test-$(KEY)
+TOIL_KEY := $(shell { echo '$(CURDIR) $(PYTHON) $(TOIL)'; cat constraints-toil.txt scripts/make-venv; } | sha256sum | cut -c1-16)
+TO_TEST_TOIL := $(TOIL_VENV)/.to-test-$(TOIL_KEY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -24,7 +29,7 @@ demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep servi
 	@$(BIN)/python -m app demo $(if $(filter 1,$(DEMO_EXIT)),--exit) $(DEMO_ARGS)
 
 .PHONY: test
-test: lint types  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
+test: lint types $(TO_TEST_TOIL)  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
 	@scripts/debian-packages curl
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
@@ -55,21 +60,27 @@ packages:  ## Install the Debian packages for real imputation, if root; else say
 	@scripts/debian-packages
 
 .PHONY: lock
-lock:  ## Choose the newest versions of everything that setup.cfg does not name, into constraints.txt
-	@scripts/lock $(PYTHON)
+lock:  ## Choose the newest versions of everything that setup.cfg does not name, into constraints*.txt
+	@scripts/lock $(PYTHON) constraints.txt --editable '.[embedded,dev]'
+	@scripts/lock $(PYTHON) constraints-toil.txt '$(TOIL)'
 
 .PHONY: clean
-clean:  ## Remove the virtual environment and all caches; data directories stay
-	rm -rf $(VENV) build *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean:  ## Remove the virtual environments and all caches; data directories stay
+	rm -rf $(VENV) $(TOIL_VENV) build *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find app tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Half of what the tests need is no use to those who only run it.
 $(TO_RUN):
-	@scripts/make-venv $(PYTHON) $(VENV) '.[embedded]'
+	@scripts/make-venv $(PYTHON) $(VENV) --constraint constraints.txt --editable '.[embedded]'
 	@rm -f $(VENV)/.to-*
 	@touch $@
 
 $(TO_TEST):
-	@scripts/make-venv $(PYTHON) $(VENV) '.[embedded,dev]'
+	@scripts/make-venv $(PYTHON) $(VENV) --constraint constraints.txt --editable '.[embedded,dev]'
 	@rm -f $(VENV)/.to-*
 	@touch $@ $(TO_RUN)
+
+$(TO_TEST_TOIL):
+	@scripts/make-venv $(PYTHON) $(TOIL_VENV) --constraint constraints-toil.txt '$(TOIL)'
+	@rm -f $(TOIL_VENV)/.to-*
+	@touch $@

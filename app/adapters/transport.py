@@ -151,6 +151,8 @@ class Transport:
                     url,
                     headers={"Accept": "application/json", **(headers or {})},
                     data=form,
+                    # aiohttp calls an empty body application/octet-stream, for which Toil refuses to cancel a run.
+                    skip_auto_headers=() if form else ("Content-Type",),
                     allow_redirects=False,
                     timeout=wait,
                 ) as response,

@@ -72,6 +72,18 @@ async def test_request_when_the_service_answers_then_whole_and_recorded(
     assert "Cookie" not in second.headers
 
 
+async def test_call_when_it_has_no_body_then_no_type_of_one_is_named(
+    transport: Transport, server: RecordingServer
+) -> None:
+    server.misbehave(answer(200, '{"run_id": "1"}'))
+    url = URL(server.url + "/runs/1/cancel")
+    await transport.request_json("POST", url, allow_insecure=True)
+    await transport.request_json("POST", url, form={"a": "b"}, allow_insecure=True)
+    empty, form = server.requests
+    assert "Content-Type" not in empty.headers
+    assert form.headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+
 @pytest.mark.parametrize("behaviour", [HTML_200, NOTHING, GARBAGE, DEEP, answer(200, b"\xff\xfe")])
 async def test_answer_when_not_json_then_unavailable(
     transport: Transport, server: RecordingServer, behaviour: Behaviour
