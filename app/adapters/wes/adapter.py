@@ -32,7 +32,7 @@ from app.adapters.wes import downloading, listing, looking, submitting, verifyin
 from app.adapters.wes.client import Client, is_run_id, json_object
 from app.adapters.wes.config import WesConfig
 from app.adapters.wes.describing import description_of
-from app.adapters.wes.dialects import TRAITS
+from app.adapters.wes.dialects import TRAITS, Traits
 from app.adapters.wes.info import read_info
 from app.adapters.wes.locating import Located, locate
 from app.adapters.wes.outputs import chosen, flatten, last_part
@@ -164,8 +164,8 @@ class WesAdapter:
         if config.mode == "none":
             return ()
         run = await looking.run_log(client, remote_id)
-        tree = TRAITS[await client.dialect()].whole_tree
-        located = await off_loop(len(str(run)), lambda: self._located(run, remote_id, tree=tree))
+        traits = TRAITS[await client.dialect()]
+        located = await off_loop(len(str(run)), lambda: self._located(run, remote_id, traits))
         if located.refused or located.left_out:
             log.warning(
                 "adapter.outputs_refused",
@@ -175,7 +175,8 @@ class WesAdapter:
             )
         return located.outputs
 
-    def _located(self, run: Mapping[str, object], run_id: str, *, tree: bool) -> Located:
+    def _located(self, run: Mapping[str, object], run_id: str, traits: Traits) -> Located:
+        tree = traits.whole_tree
         config = self._config.outputs
         inputs = (
             frozenset(last_part(address) for address in addresses_in(run)) if tree else frozenset()
@@ -187,7 +188,8 @@ class WesAdapter:
             whole_tree=tree,
             inputs=inputs,
         )
-        return locate(found, config, self._client.endpoint, run_id)
+        endpoint = self._client.endpoint
+        return locate(found, config, endpoint, run_id, own_outputs=traits.own_outputs)
 
     async def download(
         self,
