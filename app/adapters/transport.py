@@ -151,6 +151,8 @@ class Transport:
                     url,
                     headers={"Accept": "application/json", **(headers or {})},
                     data=form,
+                    # A POST without a body is not an octet stream: servers on connexion 3 (wes-service) answer that with 415.
+                    skip_auto_headers=() if form is not None else ("Content-Type",),
                     allow_redirects=False,
                     timeout=wait,
                 ) as response,
