@@ -107,6 +107,8 @@ def _walk(outputs: object) -> Iterator[Found]:
             if item is not None:
                 yield item
                 todo += [(None, value.get("secondaryFiles"))]
+            elif value.get("class") == "Directory":
+                todo += [(None, value.get("listing"))]
             else:
                 todo += [(str(name), item) for name, item in reversed(value.items())]
 
