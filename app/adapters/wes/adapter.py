@@ -18,7 +18,6 @@ from app.adapters.base import (
     Progress,
     Rejected,
     RemoteJob,
-    RemoteNotFound,
     RemoteOutput,
     RemoteStatus,
     ServiceDescription,
@@ -29,7 +28,7 @@ from app.adapters.base import (
 from app.adapters.endpoint import Endpoint
 from app.adapters.transport import Transport
 from app.adapters.wes import downloading, listing, looking, submitting, verifying
-from app.adapters.wes.client import Client, is_run_id, json_object
+from app.adapters.wes.client import Client, json_object
 from app.adapters.wes.config import WesConfig
 from app.adapters.wes.describing import description_of
 from app.adapters.wes.dialects import TRAITS, Traits
@@ -129,8 +128,7 @@ class WesAdapter:
     async def cancel(self, remote_id: str) -> None:
         """Ask for cancellation. Some servers take the request and do nothing, and some answer nothing at all."""
         client = self._client
-        if not is_run_id(remote_id):
-            raise RemoteNotFound("This cannot be a run of the service.")
+        await looking.ensure_known(client, remote_id)
         answer = await client.call("POST", "runs", remote_id, "cancel", once=True)
         if 200 <= answer.status < 300:
             if answer.body.strip() and json_object(answer) is None:
@@ -159,8 +157,7 @@ class WesAdapter:
     async def outputs(self, remote_id: str) -> Sequence[RemoteOutput]:
         """Read what the run names as its outputs."""
         client, config = self._client, self._config.outputs
-        if not is_run_id(remote_id):
-            raise RemoteNotFound("This cannot be a run of the service.")
+        await looking.ensure_known(client, remote_id)
         if config.mode == "none":
             return ()
         run = await looking.run_log(client, remote_id)
