@@ -151,8 +151,8 @@ class Transport:
                     url,
                     headers={"Accept": "application/json", **(headers or {})},
                     data=form,
-                    # aiohttp calls an empty body application/octet-stream, for which Toil refuses to cancel a run.
-                    skip_auto_headers=() if form else ("Content-Type",),
+                    # A POST without a body is not an octet stream: Toil and wes-service answer that with 415.
+                    skip_auto_headers=() if form is not None else ("Content-Type",),
                     allow_redirects=False,
                     timeout=wait,
                 ) as response,

@@ -147,6 +147,17 @@ async def test_request_when_it_is_redirected_then_not_followed_and_the_token_sta
         assert other.requests == []
 
 
+async def test_request_when_it_has_no_body_then_no_content_type_is_claimed(
+    transport: Transport, server: RecordingServer
+) -> None:
+    """Incident: wes-service answered a cancel with 415, as an empty body is no `application/octet-stream`."""
+    url = URL(server.url + "/runs/1/cancel")
+    await transport.request_json("POST", url, allow_insecure=True)
+    await transport.request_json("POST", url, form={"a": "b"}, allow_insecure=True)
+    kinds = [request.headers.get("Content-Type") for request in server.requests]
+    assert kinds == [None, "application/x-www-form-urlencoded"]
+
+
 async def test_request_when_nobody_listens_then_not_sent(transport: Transport) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

@@ -18,7 +18,6 @@ from app.adapters.base import (
     Progress,
     Rejected,
     RemoteJob,
-    RemoteNotFound,
     RemoteOutput,
     RemoteStatus,
     ServiceDescription,
@@ -29,10 +28,10 @@ from app.adapters.base import (
 from app.adapters.endpoint import Endpoint
 from app.adapters.transport import Transport
 from app.adapters.wes import downloading, listing, looking, submitting, verifying
-from app.adapters.wes.client import Client, is_run_id, json_object
+from app.adapters.wes.client import Client, json_object
 from app.adapters.wes.config import WesConfig
 from app.adapters.wes.describing import description_of
-from app.adapters.wes.dialects import TRAITS
+from app.adapters.wes.dialects import TRAITS, Traits
 from app.adapters.wes.info import read_info
 from app.adapters.wes.locating import Located, locate
 from app.adapters.wes.outputs import chosen, flatten, last_part
@@ -129,8 +128,7 @@ class WesAdapter:
     async def cancel(self, remote_id: str) -> None:
         """Ask for cancellation. Some servers take the request and do nothing, and some answer nothing at all."""
         client = self._client
-        if not is_run_id(remote_id):
-            raise RemoteNotFound("This cannot be a run of the service.")
+        await looking.ensure_known(client, remote_id)
         answer = await client.call("POST", "runs", remote_id, "cancel", once=True)
         if 200 <= answer.status < 300:
             if answer.body.strip() and json_object(answer) is None:
@@ -159,13 +157,12 @@ class WesAdapter:
     async def outputs(self, remote_id: str) -> Sequence[RemoteOutput]:
         """Read what the run names as its outputs."""
         client, config = self._client, self._config.outputs
-        if not is_run_id(remote_id):
-            raise RemoteNotFound("This cannot be a run of the service.")
+        await looking.ensure_known(client, remote_id)
         if config.mode == "none":
             return ()
         run = await looking.run_log(client, remote_id)
-        tree = TRAITS[await client.dialect()].whole_tree
-        located = await off_loop(len(str(run)), lambda: self._located(run, remote_id, tree=tree))
+        traits = TRAITS[await client.dialect()]
+        located = await off_loop(len(str(run)), lambda: self._located(run, remote_id, traits))
         if located.refused or located.left_out:
             log.warning(
                 "adapter.outputs_refused",
@@ -175,7 +172,8 @@ class WesAdapter:
             )
         return located.outputs
 
-    def _located(self, run: Mapping[str, object], run_id: str, *, tree: bool) -> Located:
+    def _located(self, run: Mapping[str, object], run_id: str, traits: Traits) -> Located:
+        tree = traits.whole_tree
         config = self._config.outputs
         inputs = (
             frozenset(last_part(address) for address in addresses_in(run)) if tree else frozenset()
@@ -187,7 +185,8 @@ class WesAdapter:
             whole_tree=tree,
             inputs=inputs,
         )
-        return locate(found, config, self._client.endpoint, run_id)
+        endpoint = self._client.endpoint
+        return locate(found, config, endpoint, run_id, own_outputs=traits.own_outputs)
 
     async def download(
         self,

@@ -18,6 +18,8 @@ class Traits:
     whole_tree: outputs list the whole run folder, inputs and scratch included.
     unknown_is_500: a run that it does not know is answered with 500.
     phantoms: a run that it does not know is answered as RUNNING, and exists from then on.
+    own_outputs: it hands out results below the run itself, by links that begin with the host name it takes for its own: in a
+        container `http://0.0.0.0:1122`, unless its operator has set another (sapporo's `--base-url`).
     engine: whether `workflow_engine` must be sent (`needed`), must not (`refused`), or is as one likes.
     """
 
@@ -27,6 +29,7 @@ class Traits:
     whole_tree: bool = False
     unknown_is_500: bool = False
     phantoms: bool = False
+    own_outputs: bool = False
     engine: Literal["needed", "refused", "free"] = "free"
 
 
@@ -40,7 +43,7 @@ TRAITS: Mapping[str, Traits] = {
         unknown_is_500=True,
         engine="refused",
     ),
-    "sapporo": Traits(search="tags", engine="needed"),
+    "sapporo": Traits(search="tags", own_outputs=True, engine="needed"),
     "toil": Traits(),
     "wes-service": Traits(phantoms=True),
     "galaxy": Traits(search="none", attachments=False),

@@ -29,6 +29,7 @@ from app.adapters.wes.client import Client, is_run_id
 from app.adapters.wes.dialects import TRAITS
 from app.adapters.wes.reasons import strings_in
 from app.adapters.wes.statuses import state_of
+from app.adapters.wes.template import names_in
 
 PAGE_SIZE = 100
 MAX_PAGES = 200
@@ -108,7 +109,7 @@ async def find_named(client: Client, name: str, since: datetime) -> list[RemoteJ
         )
     query = _tag_query(client, name) if search == "tags" else None
     rows = await read(client, query)
-    named = [row for row in rows.rows if _has_tag(row, name)]
+    named = [row for row in rows.rows if _is_named(row, name)]
     if named or search == "tags":
         if not named and query is None:
             return await _by_details(client, rows, name, since, is_complete=True)
@@ -120,7 +121,13 @@ async def _by_details(
     client: Client, rows: Rows, name: str, since: datetime, *, is_complete: bool
 ) -> list[RemoteJob]:
     """Read each run whose row does not tell, and look for the name in its request."""
-    todo = [row for row in rows.rows if not _tells(row) and not _is_old(row, since, rows)]
+    is_tagged = any("job_id" in names_in(text) for text in client.config.tags.values())
+    todo = [
+        row
+        for row in rows.rows
+        if not (is_tagged and _tells(row)) and not _is_old(row, since, rows)
+    ]
+    phantoms = TRAITS[await client.dialect()].phantoms
     gate = asyncio.Semaphore(_AT_ONCE)
     unread = len(todo) > MAX_DETAILS or not rows.whole
 
@@ -128,10 +135,17 @@ async def _by_details(
         async with gate:
             try:
                 answer = await client.call("GET", "runs", str(row["run_id"]))
+            except AdapterError as error:
+                return error
+            try:
                 raise_for_status(answer, client.secrets)
                 return {**row, **await off_loop(len(answer.body), answer.object)}
             except RemoteNotFound:
                 return {}
+            except ServiceUnavailable as error:
+                # A run that was only ever asked about has no request to show, and never ends (wes-service).
+                is_phantom = phantoms and answer.status == 500 and row.get("state") == "RUNNING"
+                return {} if is_phantom else error
             except AdapterError as error:
                 return error
 
@@ -193,12 +207,8 @@ def _tag_query(client: Client, name: str) -> dict[str, str] | None:
     return {"tags": f"{key}:{name}"} if key else None
 
 
-def _has_tag(row: Mapping[str, object], name: str) -> bool:
-    return any(value == name for value in loose.as_dict(row.get("tags")).values())
-
-
 def _tells(row: Mapping[str, object]) -> bool:
-    """Say whether a row shows tags, and with them that it is another job's."""
+    """Say whether a row shows tags, and with them that it is another job's, where ours name the job."""
     return bool(loose.as_dict(row.get("tags")))
 
 

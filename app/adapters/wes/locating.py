@@ -30,9 +30,18 @@ class Located:
 
 
 def locate(
-    found: Iterable[Found], config: OutputsConfig, endpoint: Endpoint, run_id: str
+    found: Iterable[Found],
+    config: OutputsConfig,
+    endpoint: Endpoint,
+    run_id: str,
+    *,
+    own_outputs: bool = False,
 ) -> Located:
-    """Give what can be downloaded, and what is held at the service. Names are made unique; keys are the names."""
+    """Give what can be downloaded, and what is held at the service. Names are made unique; keys are the names.
+
+    `own_outputs`: links to the run's own results are taken to the base URL, whatever host they name.
+    """
+    home = f"/runs/{run_id}/outputs/" if own_outputs else None
     named: list[tuple[str, Found]] = []
     refused = 0
     for item in found:
@@ -45,19 +54,32 @@ def locate(
     taken = named[: config.max_files]
     used: set[str] = set()
     outputs = tuple(
-        _output(_unique(name, used), item, config, endpoint, run_id) for name, item in taken
+        _output(_unique(name, used), item, config, endpoint, run_id, home) for name, item in taken
     )
     return Located(outputs, refused, len(named) - len(taken))
 
 
-def address_of(location: str, config: OutputsConfig, endpoint: Endpoint, run_id: str) -> str | None:
-    """Give the http(s) or drs address of a location; None where it cannot be reached from here."""
+def address_of(
+    location: str,
+    config: OutputsConfig,
+    endpoint: Endpoint,
+    run_id: str,
+    home: str | None = None,
+) -> str | None:
+    """Give the http(s) or drs address of a location; None where it cannot be reached from here.
+
+    What follows `home` in an http address is looked for below the base URL.
+    """
     for rule in config.file_url_map:
         mapped = _mapped(location, rule, run_id)
         if mapped is not None:
             return mapped
     try:
         url = URL(location, encoded=True)
+        if home is not None and url.scheme in {"http", "https"}:
+            _, mark, rest = url.raw_path.partition(home)
+            if mark and rest and not _climbs(unquote(rest)):
+                return str(URL(endpoint.root + mark + rest, encoded=True))
         if url.scheme in _FETCHED and url.host and url.port is not False:
             return location
         if not url.scheme and location.startswith("/runs/"):
@@ -85,18 +107,27 @@ def _mapped(location: str, rule: PathMap, run_id: str) -> str | None:
         if not plain.startswith(prefix):
             return None
         rest = plain[len(prefix) :]
-    if any(part in {".", ".."} for part in rest.split("/")):
+    if _climbs(rest):
         return None
     encoded = rest if "://" in prefix and not is_file else quote(rest, safe="/")
     return rule.replace.replace("{run_id}", quote(run_id, safe="")) + encoded
 
 
+def _climbs(path: str) -> bool:
+    return any(part in {".", ".."} for part in path.split("/"))
+
+
 def _output(
-    name: str, item: Found, config: OutputsConfig, endpoint: Endpoint, run_id: str
+    name: str,
+    item: Found,
+    config: OutputsConfig,
+    endpoint: Endpoint,
+    run_id: str,
+    home: str | None,
 ) -> RemoteOutput:
     address = None
     if config.mode == "auto":
-        address = address_of(item.location, config, endpoint, run_id)
+        address = address_of(item.location, config, endpoint, run_id, home)
     return RemoteOutput(
         key=name,
         name=name,

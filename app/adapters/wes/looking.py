@@ -13,6 +13,7 @@ from app.adapters.answers import Answer, error_of, off_loop
 from app.adapters.base import (
     AdapterError,
     CredentialRejected,
+    RemoteNotFound,
     RemoteState,
     RemoteStatus,
     ServiceUnavailable,
@@ -75,6 +76,14 @@ async def look_at_many(client: Client, run_ids: Sequence[str]) -> dict[str, Remo
     if trouble and not answered[0]:
         raise next((e for e in trouble if isinstance(e, CredentialRejected)), trouble[0])
     return {run_id: task.result() for run_id, task in tasks.items()}
+
+
+async def ensure_known(client: Client, run_id: str) -> None:
+    """Raise `RemoteNotFound` for what is no run, where it is the asking itself that would make one (wes-service)."""
+    if not is_run_id(run_id):
+        raise RemoteNotFound("This cannot be a run of the service.")
+    if TRAITS[await client.dialect()].phantoms and run_id not in await listing.states(client):
+        raise RemoteNotFound(f"{client.host} does not list this run.")
 
 
 async def run_log(client: Client, run_id: str) -> dict[str, object]:
