@@ -27,6 +27,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_RETRY_S = 86_400.0
 _OFF_LOOP_FROM_BYTES = 128 * 1024
 """Answers above this size are parsed in a thread, so that the event loop stays responsive."""
+_MESSAGE_KEYS = ("message", "msg", "detail", "err_msg", "title", "error")
+"""Cloudgene has the first; WES servers one of the others (the specification, problem+json, Galaxy, Spring)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Answer:
         return parsed
 
     def message(self, secrets: Iterable[str] = ()) -> str:
-        """Give the remote's own words: the JSON member `message`, else the body's beginning as text; or ``""``."""
+        """Give the remote's own words: the JSON member `message` or one like it, else the body's beginning as text; or ``""``."""
         try:
             parsed = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
@@ -62,8 +64,9 @@ class Answer:
         if isinstance(parsed, str):
             return clean(parsed, limit=MESSAGE_LIMIT, secrets=secrets)
         words = loose.as_dict(parsed)
-        said = words.get("message") or words.get("msg") or words.get("error")
-        return clean(said, limit=MESSAGE_LIMIT, secrets=secrets)
+        said = (words.get(name) for name in _MESSAGE_KEYS)
+        found = next((text for text in said if isinstance(text, str) and text), None)
+        return clean(found, limit=MESSAGE_LIMIT, secrets=secrets)
 
     def retry_after_s(self) -> float | None:
         """Give the `Retry-After` header in seconds (RFC 9110 §10.2.3: a number or a date), at most a day."""

@@ -97,16 +97,18 @@ async def store(
     *,
     limits: Limits = DEFAULT_LIMITS,
     md5: str | None = None,
+    sha1: str | None = None,
+    size_bytes: int | None = None,
 ) -> int:
     """Write a stream into the sink as one file called `name`; give its size in bytes.
 
-    Raises `Rejected` for an unsafe name, too many bytes, or a differing checksum, and whatever `chunks` and the sink
-    raise, unchanged.
+    Raises `Rejected` for an unsafe name, too many bytes, or a size or checksum that differs from the published one, and
+    whatever `chunks` and the sink raise, unchanged.
     """
     checked = _checked_name(name, limits)
 
     def work(pipe: Pipe) -> int:
-        received = _Received(pipe, md5)
+        received = _Received(pipe, md5, sha1, size_bytes)
         target = sink.open(checked)
         for piece in received:
             if received.count > limits.max_total_bytes:
@@ -122,22 +124,34 @@ async def store(
 class _Received:
     """The incoming bytes, counted and summed."""
 
-    def __init__(self, pipe: Pipe, md5: str | None) -> None:
+    def __init__(
+        self,
+        pipe: Pipe,
+        md5: str | None,
+        sha1: str | None = None,
+        size_bytes: int | None = None,
+    ) -> None:
         self._pipe = pipe
-        self._wanted = md5.lower() if md5 else None
-        self._sum = hashlib.md5(usedforsecurity=False)
+        self._sums = [
+            (wanted.lower(), hashlib.new(name, usedforsecurity=False))
+            for name, wanted in (("md5", md5), ("sha1", sha1))
+            if wanted
+        ]
+        self._size = size_bytes
         self.count = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._pipe:
             self.count += len(piece)
-            if self._wanted:
-                self._sum.update(piece)
+            for _, found in self._sums:
+                found.update(piece)
             yield piece
 
     def verify(self) -> None:
-        """Raise `Rejected` if the service published another checksum."""
-        if self._wanted and self._sum.hexdigest() != self._wanted:
+        """Raise `Rejected` if the service published another size or checksum."""
+        if self._size is not None and self.count != self._size:
+            raise Rejected("A result file is damaged: its size differs from the published one.")
+        if any(found.hexdigest() != wanted for wanted, found in self._sums):
             raise Rejected("A result file is damaged: its checksum differs from the published one.")
 
 

@@ -343,8 +343,10 @@ class Adapter(Protocol):
         """
 
     async def status(self, remote_id: str) -> RemoteStatus:
-        """Look at one job in detail. A job that is not there is a status `GONE`, or `MISSING` where the service cannot be
-        taken at its word, not an exception."""
+        """Look at one job in detail.
+
+        A job that is not there is a status `GONE`, or `MISSING` where the service cannot be taken at its word, not an exception.
+        """
 
     async def status_many(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteStatus]:
         """Look at many jobs of the account with as few calls as possible; ids that were not seen are left out."""

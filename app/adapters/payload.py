@@ -37,6 +37,15 @@ class FilePart:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class InlinePart:
+    """One small file of the form that is not on disk."""
+
+    field: str
+    filename: str
+    content: bytes
+
+
 def quote_name(name: str) -> str:
     """Give a field or file name as it stands inside quotes in a part's header.
 
@@ -49,7 +58,7 @@ def quote_name(name: str) -> str:
 
 
 class MultipartUpload(payload.Payload):
-    """A `multipart/form-data` body of text fields followed by files.
+    """A `multipart/form-data` body of text fields followed by files, small ones from memory first.
 
     `begun` says whether any byte was handed to the network, `local_error` what went wrong on our own side.
     """
@@ -59,6 +68,7 @@ class MultipartUpload(payload.Payload):
         fields: Sequence[tuple[str, str]],
         files: Sequence[FilePart],
         *,
+        inline: Sequence[InlinePart] = (),
         progress: Progress | None = None,
         stall_s: float = 120.0,
         chunk_bytes: int = CHUNK_BYTES,
@@ -71,7 +81,7 @@ class MultipartUpload(payload.Payload):
         self._head = b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{quote_name(name)}"\r\n\r\n{value}\r\n'.encode()
             for name, value in fields
-        )
+        ) + b"".join(_file_head(boundary, part) + part.content + b"\r\n" for part in inline)
         self._files = [(_file_head(boundary, part), part) for part in files]
         self._tail = f"--{boundary}--\r\n".encode()
         self._size = (
@@ -184,7 +194,7 @@ def _close_opened(opening: asyncio.Future[int]) -> None:
         os.close(opening.result())
 
 
-def _file_head(boundary: str, part: FilePart) -> bytes:
+def _file_head(boundary: str, part: FilePart | InlinePart) -> bytes:
     return (
         f'--{boundary}\r\nContent-Disposition: form-data; name="{quote_name(part.field)}"; '
         f'filename="{quote_name(part.filename)}"\r\nContent-Type: application/octet-stream\r\n\r\n'

@@ -37,8 +37,61 @@ class ServicePreset:
     poll_interval_s: float = 60.0
     wait_limit_s: float = 7 * _DAY_S
     max_remote_jobs: int = 3
+    allow_insecure: bool = False
     api_config: Mapping[str, object] = field(default_factory=dict)
     panels: tuple[PanelPreset, ...] = ()
+
+
+_ILIFU_PANELS: Mapping[str, object] = {
+    "h3africa-v6": {
+        "value": "h3africa-v6",
+        "name": "H3Africa Reference Panel",
+        "populations": [],
+        "builds": ["hg38"],
+    }
+}
+_ILIFU_PARAMS: Mapping[str, object] = {
+    "input": "{samplesheet_url}",
+    "panel": "{panel.value}",
+    "build": "{build}",
+    "phasing": "{phasing}",
+    "population": "{population}",
+    "job_id": "{job_id}",
+    "upload_url": "{upload_url}",
+}
+_ILIFU_COMMON: Mapping[str, object] = {
+    # Lists, profiles and paths do not pass either server: a small workflow of the site takes flat texts and holds them itself.
+    "params": _ILIFU_PARAMS,
+    "params_as_strings": True,
+    "input_mode": "samplesheet-url",
+    "maps": {
+        "build": {"hg19": "b37", "hg38": "b38"},
+        "phasing": {"eagle": "eagle", "none": "no_phasing"},
+    },
+    "panels": _ILIFU_PANELS,
+}
+_ILIFU_WORDS = (
+    "The WES server of ILIFU, with plain http and without a credential, for networks that it trusts. Its operators have to "
+    "install the workflow that imputes; its address goes into api_config.workflow.url"
+)
+
+
+def _ilifu(slug: str, name: str, config: Mapping[str, object], server: str) -> ServicePreset:
+    """Give a preset of the one address at which two kinds of servers have answered."""
+    return ServicePreset(
+        slug=slug,
+        name=name,
+        api_type="ga4gh_wes",
+        base_url="http://ga4gh-starter-kit.ilifu.ac.za:6000/ga4gh/wes/v1",
+        allow_insecure=True,
+        credential_kind="none",
+        credential_policy="per_user",
+        description=f"{_ILIFU_WORDS} ({server}).",
+        location="Cape Town",
+        country="ZA",
+        api_config={**_ILIFU_COMMON, **config},
+        panels=(PanelPreset("h3africa-v6", "H3Africa Reference Panel", (), ("hg38",)),),
+    )
 
 
 PRESETS: Mapping[str, ServicePreset] = {
@@ -87,6 +140,24 @@ PRESETS: Mapping[str, ServicePreset] = {
             ),
             location="Ann Arbor, Michigan",
             country="US",
+        ),
+        _ilifu(
+            "ilifu",
+            "ILIFU",
+            {
+                "dialect": "weskit",
+                "workflow": {"type": "NFL", "type_version": "22.10.0"},
+            },
+            "WESkit, as seen since 2024",
+        ),
+        _ilifu(
+            "ilifu-starter-kit",
+            "ILIFU (starter kit)",
+            {
+                "dialect": "starter-kit",
+                "workflow": {"type": "NEXTFLOW", "type_version": "21.04.0"},
+            },
+            "the GA4GH starter kit, as seen in 2023",
         ),
     )
 }

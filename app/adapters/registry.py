@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from app.adapters.base import Adapter, Credential
 from app.adapters.michigan.adapter import open_adapter as open_michigan
 from app.adapters.transport import Transport
+from app.adapters.wes.adapter import open_adapter as open_wes
 
 Opener = Callable[[Transport, str, Mapping[str, object], Credential | None], Adapter]
 
 DIALECTS: Mapping[str, Opener] = {
     "michigan": open_michigan,
+    "ga4gh_wes": open_wes,
 }
 
 

@@ -4,7 +4,8 @@ Rules that hold for every request:
 
 - only http and https, no user names in URLs, plain http only where the service allows it;
 - every connection passes the address guard (`app.adapters.guard`), proxies and cookies are not used;
-- calls never follow a redirect: the token would travel along. Downloads follow up to three, and carry nothing;
+- calls never follow a redirect: the token would travel along. Downloads follow up to three, and carry a credential, if any,
+  only as long as they stay at the origin that they began at;
 - every wait has an end, and every answer a largest size;
 - reasons name hosts only, as paths hold ids and result links are secret.
 """
@@ -204,21 +205,25 @@ class Transport:
 
     @contextlib.asynccontextmanager
     async def stream_get(
-        self, url: URL, *, allow_insecure: bool = False
+        self,
+        url: URL,
+        *,
+        headers: Mapping[str, str] | None = None,
+        allow_insecure: bool = False,
     ) -> AsyncIterator[Download]:
-        """Begin a download without any credential; give it with its bytes still to come.
+        """Begin a download; give it with its bytes still to come. `headers` go to the origin of `url` alone.
 
         Follows up to three redirects, each hop through the guard and never from https to http. The status is 200, or
         another one with the answer's body read. Raises as `request_json`; reading `chunks` raises
         `ServiceUnavailable` where the body is cut or stalls.
         """
-        current = url
+        current, sent = url, dict(headers or {})
         for hop in range(MAX_REDIRECTS + 1):
             host = self._check(current, allow_insecure=allow_insecure)
             if current.scheme == "http" and url.scheme == "https":
                 raise UntrustedAddress(f"{url.host} redirects a download to plain http.")
             async with contextlib.AsyncExitStack() as stack:
-                response = await self._begin(stack, current, host)
+                response = await self._begin(stack, current, host, sent)
                 if response.status not in REDIRECTS:
                     if response.status == 200:
                         answer = Answer(200, host, response.headers, b"")
@@ -228,10 +233,12 @@ class Transport:
                         yield Download(answer, chunks, redirected=hop > 0)
                     return
                 current = next_hop(current, response.headers.get("Location", ""), host)
+                if current.scheme not in {"http", "https"} or current.origin() != url.origin():
+                    sent = {}
         raise ServiceUnavailable(f"{url.host} redirects a download too often.")
 
     async def _begin(
-        self, stack: contextlib.AsyncExitStack, url: URL, host: str
+        self, stack: contextlib.AsyncExitStack, url: URL, host: str, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         wait = aiohttp.ClientTimeout(
             total=None,
@@ -243,7 +250,7 @@ class Transport:
                 return await stack.enter_async_context(
                     self._once.get(
                         url,
-                        headers={"Accept": "*/*"},
+                        headers={"Accept": "*/*", **headers},
                         allow_redirects=False,
                         timeout=wait,
                         read_bufsize=_DOWNLOAD_BUFFER_BYTES,

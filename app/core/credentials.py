@@ -16,7 +16,7 @@ _QUOTES = frozenset("\"'`\u00ab\u00bb\u2018\u2019\u201c\u201d\u201e")
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _LATEST_SECONDS = 10**11  # later «seconds» are milliseconds: Cloudgene 2 writes `expire` so
 _SECRET_KEY = re.compile(
-    r"token|secret|passw|passphrase|credential|authorization|cookie|(?:api|private|access)[-_]?key",
+    r"token(?!_url\b)|secret|passw|passphrase|credential|authorization|cookie|(?:api|private|access)[-_]?key",
     re.IGNORECASE,
 )
 

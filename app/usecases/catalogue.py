@@ -50,6 +50,7 @@ _OF_PRESETS = (
     "poll_interval_s",
     "wait_limit_s",
     "max_remote_jobs",
+    "allow_insecure",
 )
 _WAKES = frozenset({"base_url", "api_config", "allow_insecure", "is_active", "max_remote_jobs"})
 

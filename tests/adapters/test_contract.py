@@ -27,6 +27,7 @@ RAW = {
     RemoteState.CANCELLED: 6,
     RemoteState.GONE: 7,
 }
+ENDS = frozenset({RemoteState.DEAD, RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE})
 
 
 class FakeBench:
@@ -35,6 +36,7 @@ class FakeBench:
     good = Credential(token=GOOD_TOKEN)
     bad = Credential(token="not-a-token")
     unknown_id = "job-20200101-000000-000"
+    ends = ENDS
 
     def __init__(self, server: FakeCloudgene, transport: Transport, folder: Path) -> None:
         self._server = server
@@ -86,6 +88,7 @@ class SandboxBench:
     good = Credential(token="alice-token")
     bad = Credential(token="not-a-token")
     unknown_id = "job-20200101-000000-000"
+    ends = ENDS
 
     def __init__(
         self, url: str, transport: Transport, vcf: Path, session: aiohttp.ClientSession
