@@ -54,7 +54,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(/share/results/)[^/\s\"'<>?]+", rf"\1{REDACTED}"),
         (r"(/downloads/[\w.-]{1,100}/)[^/\s\"'<>?]+", rf"\1{REDACTED}"),
         # our own signed and one-time links
-        (r"(/files/download/)[^/\s\"'<>?]+", rf"\1{REDACTED}"),
+        (r"(/files/(?:download|remote|push)/)[^/\s\"'<>?]+", rf"\1{REDACTED}"),
         (r"(/(?:setup|[a-z-]{0,20}confirm|[a-z-]{0,20}reset)/)[\w-]{16,}", rf"\1{REDACTED}"),
         # the query of signed addresses (S3, GCS, Azure) and of one-time links
         (
@@ -81,7 +81,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 # What every rule needs to fit anything; most lines have none of it and are done after one look.
 _HINT = re.compile(
-    r"key|eyj|h3a_|fi-|\$2|@|auth|cookie|bearer|basic|/share/|/downloads/|/download/|/setup/|confirm/|reset/"
+    r"key|eyj|h3a_|fi-|\$2|@|auth|cookie|bearer|basic|/share/|/downloads/|/download/|/remote/|/push/|/setup/|confirm/|reset/"
     r"|[?&]|pass|secret|token|jwt|signature|credential",
     re.IGNORECASE,
 )

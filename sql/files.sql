@@ -7,6 +7,12 @@ from job_files jf join files f on f.id = jf.file_id
 where jf.job_id = :job_id and jf.role in ('result', 'qc') and f.storage_key is not null and f.crc32 is not null
 order by jf.position
 
+-- name: list_held
+-- The files of a job that lie at its service and could not be fetched.
+select name, held_at, size_bytes from job_outputs
+where job_id = :job_id and held_at is not null and fetched_at is null
+order by name
+
 -- name: find_archive
 -- The archive of a job.
 select file_id from job_files where job_id = :job_id and role = 'archive'
@@ -128,8 +134,10 @@ where f.id = any(:ids::bigint[]) and f.expires_at < :now
 returning f.storage_key
 
 -- name: list_known_keys
--- Those of some storage keys that belong to a file.
+-- Those of some storage keys that belong to a file, or to the index of one.
 select storage_key from files where storage_key = any(:keys::text[])
+union all
+select storage_key from file_indexes where storage_key = any(:keys::text[])
 
 -- name: find_link
 -- A link of a user's to a file that is still good for a while.
@@ -147,7 +155,8 @@ returning id, expires_at
 -- name: find_linked_file
 -- The file of a link that is neither over nor revoked, and whose user may still sign in.
 select f.* from signed_links l join files f on f.id = l.file_id left join users u on u.id = l.user_id
-where l.id = :link_id and l.file_id = :file_id and l.revoked_at is null and l.expires_at > :now
+where l.id = :link_id and l.file_id = :file_id and l.purpose in ('download', 'results_mail')
+    and l.revoked_at is null and l.expires_at > :now
     and (l.user_id is null or u.is_active)
 
 -- name: revoke_links

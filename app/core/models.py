@@ -195,6 +195,7 @@ class Job:
     options: dict[str, str]
     input_file_id: int | None
     results_file_id: int | None
+    results_held: int
     error_code: str | None
     error_message: str | None
     error_action: str | None
@@ -217,7 +218,10 @@ class Job:
     has_slot: bool
     intent_at: datetime | None
     searches: int
+    doubts: int
+    missing_since: datetime | None
     cancel_requested_at: datetime | None
+    cancel_taken_at: datetime | None
     notified_waiting_at: datetime | None
     created_at: datetime
     updated_at: datetime

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +16,8 @@ from app.genotypes import worker
 from app.genotypes.facts import InspectLimits, VcfFacts
 from app.genotypes.findings import InspectionError
 from app.genotypes.structure import DEFAULT_LIMITS
+
+T = TypeVar("T")
 
 GRACE_S = 10.0
 """How long after its time a worker may still answer by itself, its start included, before it is killed."""
@@ -47,12 +51,19 @@ class Inspector:
         that happened twice in a row or the inspector was closed.
         """
         limits = msgspec.structs.replace(self._limits, timeout_s=timeout_s)
+        return await self._run(timeout_s, worker.inspect_here, path, display_name, limits)
+
+    async def index(self, path: Path, timeout_s: float = 600.0) -> bytes | None:
+        """The tabix index of a bgzipped VCF; None when it can have none. Raises: OSError; InspectionError as `inspect`."""
+        return await self._run(timeout_s, worker.index_here, path)
+
+    async def _run(self, timeout_s: float, work: Callable[..., T], *args: object) -> T:
         slot = await self._free.get()
         try:
             async with asyncio.timeout(timeout_s + self._grace_s):
                 with contextlib.suppress(BrokenProcessPool):
-                    return await slot.run(path, display_name, limits)
-                return await slot.run(path, display_name, limits)
+                    return await slot.run(work, *args)
+                return await slot.run(work, *args)
         except TimeoutError as error:
             raise InspectionError("timeout") from error
         except BrokenProcessPool as error:
@@ -74,15 +85,13 @@ class _Slot:
         self.closed = False
         self._pool: ProcessPoolExecutor | None = None
 
-    async def run(self, path: Path, display_name: str, limits: InspectLimits) -> VcfFacts:
-        """Raises: what `inspect_file` raises; BrokenProcessPool."""
+    async def run(self, work: Callable[..., T], *args: object) -> T:
+        """Raises: what `work` raises; BrokenProcessPool."""
         if self.closed:
             raise BrokenProcessPool("the inspector is closed")
         pool = self._pool = self._pool or _new_pool()
         try:
-            future = asyncio.wrap_future(
-                pool.submit(worker.inspect_here, path, display_name, limits)
-            )
+            future = asyncio.wrap_future(pool.submit(work, *args))
             future.add_done_callback(_take_error)
             # Shielded: cancelling the future would not stop the worker, and would confuse its pool.
             return await asyncio.shield(future)
@@ -114,7 +123,7 @@ def _new_pool() -> ProcessPoolExecutor:
     )
 
 
-def _take_error(future: asyncio.Future[VcfFacts]) -> None:
+def _take_error(future: asyncio.Future[T]) -> None:
     """Looks at the outcome even when the caller is gone, so that asyncio does not report it as lost."""
     if not future.cancelled():
         future.exception()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.genotypes.facts import MIB, InspectLimits, VcfFacts
 from app.genotypes.findings import InspectionError
+from app.genotypes.indexing import NotIndexable, index_bytes
 from app.genotypes.structure import inspect_file
 
 HEADROOM_BYTES = 512 * MIB
@@ -33,5 +34,15 @@ def inspect_here(path: Path, display_name: str, limits: InspectLimits) -> VcfFac
     """`inspect_file`, with a lack of memory told as such."""
     try:
         return inspect_file(path, display_name=display_name, limits=limits)
+    except MemoryError as error:
+        raise InspectionError("out_of_memory") from error
+
+
+def index_here(path: Path) -> bytes | None:
+    """`index_bytes`; None for a file that can have no index."""
+    try:
+        return index_bytes(path)
+    except NotIndexable:
+        return None
     except MemoryError as error:
         raise InspectionError("out_of_memory") from error

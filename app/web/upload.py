@@ -94,6 +94,20 @@ async def read_form(request: web.Request, form: Form, limits: UploadLimits) -> N
         await reader.settle()
 
 
+async def read_file(request: web.Request, part: FilePart, idle_s: float) -> None:
+    """Read a body that is one file. Raises BrokenUpload, and whatever the part raises.
+
+    When it returns or raises, no thread touches the part any longer.
+    """
+    writer = _FileWriter(part)
+    try:
+        while chunk := await _next_chunk(request, idle_s):
+            await writer.put(memoryview(chunk))
+        await writer.finish()
+    finally:
+        await writer.settle()
+
+
 async def _read_plain_form(request: web.Request, form: Form, limits: UploadLimits) -> None:
     """Read a form without files, as clients send it that have only stored files to name."""
     body = bytearray()

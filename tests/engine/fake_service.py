@@ -20,11 +20,13 @@ from app.adapters.base import (
     RemoteOutput,
     RemoteState,
     RemoteStatus,
+    SearchInconclusive,
     ServiceDescription,
     Sink,
     Submission,
 )
 
+LISTS = Capabilities(list_jobs=True, restart=True, archive_password=True)
 ACTIVE = (RemoteState.WAITING, RemoteState.RUNNING)
 RESULTS = {
     "qc_report.txt": b"all is well",
@@ -67,6 +69,12 @@ class FakeService:
     down: AdapterError | None = None
     quota: int | None = None
     restarts: bool = True
+    capabilities: Capabilities = LISTS
+    submissions: list[Submission] = field(default_factory=list)
+    hides_jobs: bool = False
+    """It cannot be searched: what is not found may be there."""
+    held: dict[str, str] = field(default_factory=dict)
+    """Files of every job that cannot be fetched, and where they lie."""
     gate: Callable[[str, bool], None] = lambda _name, _after: None
     meanwhile: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
 
@@ -101,13 +109,14 @@ class FakeAdapter:
     """The service for one credential."""
 
     kind: ClassVar[str] = "michigan"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        list_jobs=True, restart=True, archive_password=True
-    )
 
     def __init__(self, service: FakeService, credential: Credential | None) -> None:
         self._service = service
         self._owner = service.tokens.get(credential.token or "") if credential else "anybody"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._service.capabilities
 
     def _mine(self) -> list[FakeJob]:
         if self._owner is None:
@@ -137,6 +146,7 @@ class FakeAdapter:
         if service.quota is not None and sum(job.state in ACTIVE for job in mine) >= service.quota:
             raise QuotaFull(f"Only {service.quota} jobs per user can be executed simultaneously.")
         progress(sum(item.size_bytes for item in submission.files))
+        service.submissions.append(submission)
         number = len(service.jobs) + 1
         made = FakeJob(f"job-{number:04}", submission.name, self._owner or "", service.now())
         service.jobs.append(made)
@@ -145,6 +155,9 @@ class FakeAdapter:
 
     async def find_by_name(self, name: str, since: datetime) -> Sequence[RemoteJob]:
         await self._service.enter("find_by_name")
+        if self._service.hides_jobs:
+            self._service.gate("find_by_name", True)
+            raise SearchInconclusive("not all jobs are shown")
         found = [
             RemoteJob(job.id, job.name, job.submitted_at, job.state)
             for job in reversed(self._mine())
@@ -181,20 +194,24 @@ class FakeAdapter:
             job.state = RemoteState.WAITING
 
     async def outputs(self, remote_id: str) -> Sequence[RemoteOutput]:
-        await self._service.enter("outputs")
-        job = self._service.find(remote_id)
+        service = self._service
+        await service.enter("outputs")
+        job = service.find(remote_id)
         if job is None:
             raise RemoteNotFound("Job not found.")
-        self._service.gate("outputs", True)
+        service.gate("outputs", True)
         return [
             RemoteOutput(
                 key=f"output/{name}",
                 name=name,
                 role="qc" if name.endswith(".txt") else "result",
                 address=f"{remote_id}/{name}",
-                downloads_left=self._service.left.get(name),
+                downloads_left=service.left.get(name),
             )
             for name in job.files
+        ] + [
+            RemoteOutput(key=f"held/{name}", name=name, role="result", address="", held_at=place)
+            for name, place in service.held.items()
         ]
 
     async def download(

@@ -45,6 +45,8 @@ class Stage:
     clock: Clock
     queue: RecordingQueue
     service: FakeService
+    content: bytes = b"genotypes"
+    """Of the input files that are submitted."""
 
     def process(self, owner: str, **changes: Any) -> Deps:
         """Give what another process of the same platform has."""
@@ -57,7 +59,7 @@ class Stage:
     async def input(self, person: Person) -> File:
         """Store a file of the person's."""
         pending = self.deps.store.create()
-        pending.write(b"genotypes")
+        pending.write(self.content)
         stored: StoredFile = pending.commit()
         row = await self.deps.pool.fetchrow(
             FILE, person.id, stored.key, stored.size_bytes, stored.sha256, stored.crc32

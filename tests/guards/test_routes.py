@@ -34,6 +34,8 @@ PUBLIC = {
     "GET /services/{service_id}",
     # signed links
     "GET /files/download/{token}/{name}",
+    "GET /files/remote/{token}/{name}",
+    "PUT /files/push/{token}/{name}",
     # health, documentation; metrics ask for the same machine or a token themselves
     "GET /health",
     "GET /health/live",
@@ -82,7 +84,7 @@ def test_rows_when_written_then_each_says_what_openapi_needs() -> None:
         assert item.summary, item.name
         assert item.tag, item.name
         assert item.body is None or not item.raw_body, item.name
-        assert item.method in ("GET", "POST", "PATCH", "DELETE"), item.name
+        assert item.method in ("GET", "POST", "PUT", "PATCH", "DELETE"), item.name
         if item.method in ("GET", "DELETE"):
             assert item.body is None, item.name
 
@@ -135,7 +137,7 @@ async def test_routes_when_method_is_wrong_then_all_refuse_in_one_shape(
 ) -> None:
     _, api = platform
     for path in {path for item in ENDPOINTS for path in paths_of(item)}:
-        problem(await api.request("PUT", example(path)), 405, "method_not_allowed")
+        problem(await api.request("PROPFIND", example(path)), 405, "method_not_allowed")
 
 
 async def test_routes_when_body_is_garbage_then_all_refuse_in_one_shape(

@@ -1,9 +1,11 @@
 """Keeping what a remote gave: its messages, and the files of one download, in one transaction each."""
 
 import asyncio
+from collections.abc import Collection
 
 from app.adapters.base import RemoteOutput
 from app.core.models import Job
+from app.core.names import UniqueNames
 from app.core.remote import RemoteStatus
 from app.db.engine import ENGINE
 from app.db.queries import Connection
@@ -62,14 +64,33 @@ async def keep_output(deps: Deps, job: Job, output: RemoteOutput, sink: StoreSin
             )
             if held is None:
                 raise LeaseLost  # noqa: TRY301 - the files below must go in this case too
+            needless = []
+            known = {
+                row["name"]: row["sha256"]
+                for row in await ENGINE.list_results.rows(conn, job_id=job.id)
+            }
             for name, file in stored:
-                await _insert(deps, conn, job, output, name, file)
+                if known.get(name) == file.sha256:
+                    needless.append(file)  # the remote has pushed it before
+                else:
+                    free = _free_name(name, known)
+                    await _insert(deps, conn, job, output, free, file)
             await ENGINE.note_fetched.run(conn, job_id=job.id, key=output.key, now=deps.now())
             is_committing = True
     except BaseException:
         for _name, file in [] if is_committing else stored:
             await deps.store.delete(file.key)
         raise
+    for file in needless:
+        await deps.store.delete(file.key)
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """Give the name, or another where a pushed file has it."""
+    names = UniqueNames()
+    for other in taken:
+        names.take(other)
+    return names.take(name)
 
 
 async def _insert(

@@ -13,7 +13,6 @@ from app.adapters.base import (
     AdapterError,
     CredentialRejected,
     DoubtfulSubmission,
-    InputFile,
     QuotaFull,
     Rejected,
     ServiceUnavailable,
@@ -24,13 +23,13 @@ from app.core.changes import Change, cancelled, fail, hold
 from app.core.errors import NoCredentials
 from app.core.jobs import Action, Event, Stage
 from app.core.models import Job, Service
-from app.db.engine import ENGINE, Account, claim_submission, get_account, list_input_files
-from app.db.jobs import JOBS
+from app.db.engine import ENGINE, Account, claim_submission, get_account
 from app.security.vault import VaultError
 from app.usecases.deps import Deps
 from app.usecases.engine.changes import apply, in_seconds
 from app.usecases.engine.leases import Lease, LeaseLost, account_lease, guarded_step
 from app.usecases.engine.line import hold_line, queue_up
+from app.usecases.engine.preparation import prepare
 from app.usecases.engine.recovery import accepted, search
 from app.usecases.engine.refusals import credential_needed, credential_refused
 from app.usecases.engine.remote import (
@@ -135,7 +134,7 @@ async def _attempt(deps: Deps, job: Job, lease: Lease) -> Outcome | None:
     try:
         if job.intent_at is not None:
             return Outcome(job, await search(deps, job, remote))
-        submission = await _prepare(deps, job)
+        submission = await prepare(deps, job, remote)
         await _check(remote)
     except VaultError:
         return Outcome(job, _secret_gone())
@@ -230,32 +229,6 @@ def _down(
         has_slot=has_slot,
     )
     return Outcome(job, change, for_all=True)
-
-
-async def _prepare(deps: Deps, job: Job) -> Submission | None:
-    """Give what is sent; None when an input file has gone. Raises VaultError."""
-    stored = await list_input_files(deps.pool, job.id)
-    count = await JOBS.get_input_count.value(deps.pool, job_id=job.id)
-    keys = [item.storage_key for item in stored if item.storage_key is not None]
-    if len(keys) != count:
-        return None
-    files = tuple(
-        InputFile(deps.store.path(key), item.name, item.size_bytes)
-        for key, item in zip(keys, stored, strict=True)
-    )
-    password = deps.vault.open(job.archive_secret, job.archive_secret_key_id, "archive", job.id)
-    options = dict(job.options)
-    return Submission(
-        name=job.remote_name,
-        files=files,
-        panel_key=job.panel_key,
-        build=job.build,
-        phasing=job.phasing_engine or job.phasing if job.phasing else False,
-        population=job.population,
-        mode=options.pop("mode", None),
-        archive_password=password,
-        options=options,
-    )
 
 
 def _secret_gone() -> Change:
