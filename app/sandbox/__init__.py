@@ -1,4 +1,4 @@
-r"""The sandbox imputation server: a small server that speaks Cloudgene 3, for trying things and for tests.
+r"""The sandbox imputation server: a small server that speaks Cloudgene 3 and GA4GH WES, for trying things and for tests.
 
 What it is
     Its own aiohttp application, of no kin with the platform (it imports none of it; only the
@@ -12,7 +12,8 @@ What it is
 How it is cut
     ``engine``     input VCFs and options in, result files and progress messages out; no HTTP, no loop
     ``jobs``       the queue, the life of a job, what survives a restart
-    ``cloudgene``  the dialect over the two; a second dialect goes beside it, on the same port
+    ``cloudgene``  the dialect of Cloudgene over the two
+    ``wes``        the dialect of GA4GH WES 1.1 beside it, on the same port under ``/ga4gh/wes/v1``
     ``control``    the side door ``/sandbox/...``: fault switches, counts, forced states
     ``server``     puts them together
 
@@ -24,6 +25,16 @@ Trying it by hand
         curl -H "X-Auth-Token: $TOKEN" -F refpanel=h3africa-sandbox -F population=afr -F password=fi-1234 \
              -F files=@chr20.vcf.gz $URL/api/v2/jobs/submit/imputationserver2
         curl -X PUT -H "Content-Type: application/json" -d '{"maintenance": true}' $URL/sandbox/faults
+
+    The same by WES, with plain result files instead of encrypted archives::
+
+        curl -H "Authorization: Bearer $TOKEN" -F workflow_type=NFL -F workflow_type_version=DSL2 \
+             -F workflow_url=imputation.nf -F workflow_attachment=@chr20.vcf.gz \
+             -F 'workflow_params={"input": "chr20.vcf.gz", "panel": "h3africa-sandbox", "population": "afr"}' \
+             $URL/ga4gh/wes/v1/runs
+
+    ``input`` names attachments or links, separated by spaces; the optional ``upload_url`` is where the
+    results are PUT, ``upload_url/NAME``.
 
     All switches are described in ``app.sandbox.faults``.
 

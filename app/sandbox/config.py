@@ -43,6 +43,11 @@ class SandboxConfig:
     print_password: the last step names the results' password, as on sites without mail.
     instant_result_limit_bytes: larger inputs come back shortened from the instant engine.
     tool_timeout_s: for each run of a tool of the real engine.
+    canceling_s: how long a cancelled run of the WES dialect says CANCELING before it is CANCELED.
+    wes_auth: whether the WES dialect asks for a token; without, every run is everybody's.
+    workflows: what a WES client may name as ``workflow_url``.
+    link_hosts: the hosts that input is fetched from and results are pushed to.
+    link_timeout_s: for each of these transfers to move on at all.
     control: the side door ``/sandbox/...``; None = only where ``host`` is a loopback address.
     control_token: when set, the side door wants it in ``X-Sandbox-Token``.
     """
@@ -71,6 +76,11 @@ class SandboxConfig:
     instant_result_limit_bytes: int = 64 * 1024 * 1024
     tool_timeout_s: float = 1800.0
     threads: int = 2
+    canceling_s: float = 0.3
+    wes_auth: bool = True
+    workflows: tuple[str, ...] = ("imputation.nf", "https://github.com/sandbox/imputation")
+    link_hosts: frozenset[str] = frozenset({"127.0.0.1", "::1", "localhost"})
+    link_timeout_s: float = 60.0
     faults: Faults = field(default_factory=Faults)
     control: bool | None = None
     control_token: str = ""

@@ -70,6 +70,7 @@ async def list_jobs(request: web.Request) -> web.Response:
             "name": job.name,
             "user": job.user,
             "state": int(job.state),
+            "dialect": "cloudgene" if job.wes is None else "wes",
             "files": job.files,
             "inputs": {k: v for k, v in job.inputs.items() if k != "password"},
             "results": {r.name: r.left for r in job.results},

@@ -11,9 +11,9 @@ import msgspec
 class Faults:
     """Every switch off means a healthy server. ``*_n`` strike the next n times, ``*_p`` with that chance.
 
-    HTTP, on paths below ``/api/`` (``only`` narrows that to a prefix)
+    HTTP, on the paths of both dialects (``only`` narrows that to a prefix, such as ``/ga4gh/``)
         maintenance: 503 everywhere but at ``/api/v2/server``, which says ``maintenace: true``.
-        reject_all: 401 or 403 to everything.
+        reject_all: 401, 403 or 500 to everything.
         answer: instead of the real answer a proxy's HTML 502, garbage, endless JSON (up to 1 GiB),
             nothing at all, or a redirect of the call to ``redirect_api_to``.
         delay_s: wait before each answer.
@@ -21,6 +21,8 @@ class Faults:
     Submission
         drop_submit: close the connection before the body is read; no job.
         lose_submit_answer: the job is made and queued, then the connection is closed.
+        fail_submit_after: the run is made and queued, then 500 is answered (WES).
+        submit_hangs_s: the run is made and queued, the answer comes only after so long (WES).
         revoked_submit_hangs_s: a submission with a replaced token gets no answer for so long.
         quota: overrides the configured number of open jobs per user.
     Life of a job
@@ -33,6 +35,11 @@ class Faults:
         vanish_at_end: the job answers 404 as soon as it ended.
         cancel_race: after a cancel polls read 6, then 5, then 6 again.
         cancel_ignored: a cancel is answered, and the job goes on.
+    What a WES server tells of its runs
+        wes_missing: a look at a run answers 404, as if it were not there yet.
+        wes_unlisted: the list leaves out the runs that are not COMPLETE, or all.
+        wes_short_list: the list has ids and states alone, as in WES 1.0.
+        wes_drop_tags: tags are not kept.
     Results
         wrong_password: archives are made with another password than the one asked for.
         broken_zip: archives are cut in the middle before they are offered.
@@ -44,9 +51,9 @@ class Faults:
         download_bytes_per_s: slow transfers; 0 = as fast as it goes.
     """
 
-    only: str = "/api/"
+    only: str = "/"
     maintenance: bool = False
-    reject_all: Literal[0, 401, 403] = 0
+    reject_all: Literal[0, 401, 403, 500] = 0
     answer: Literal["", "html_502", "garbage_json", "endless_json", "empty", "redirect"] = ""
     redirect_api_to: str = "http://localhost:9"
     delay_s: float = 0.0
@@ -56,6 +63,9 @@ class Faults:
     drop_submit_n: int = 0
     lose_submit_answer_p: float = 0.0
     lose_submit_answer_n: int = 0
+    fail_submit_after_p: float = 0.0
+    fail_submit_after_n: int = 0
+    submit_hangs_s: float = 0.0
     revoked_submit_hangs_s: float = 0.0
     quota: int | None = None
     wait_s: float = 0.0
@@ -69,6 +79,11 @@ class Faults:
     vanish_at_end: bool = False
     cancel_race: bool = False
     cancel_ignored: bool = False
+    wes_missing_p: float = 0.0
+    wes_missing_n: int = 0
+    wes_unlisted: Literal["", "open", "all"] = ""
+    wes_short_list: bool = False
+    wes_drop_tags: bool = False
     wrong_password: bool = False
     broken_zip: bool = False
     evil_zip: Literal["", "slip", "bomb"] = ""

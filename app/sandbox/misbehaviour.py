@@ -8,8 +8,10 @@ from app.sandbox.cloudgene.errors import Handler, framework_error
 from app.sandbox.cloudgene.submission import drop_connection
 from app.sandbox.faults import Faults
 from app.sandbox.keys import BOX, STATS
+from app.sandbox.wes.errors import BASE, wes_error
 
 _SIDE_DOOR = "/sandbox/"
+_DIALECTS = ("/api/", BASE)
 _ENDLESS_BYTES = 1024**3
 _ENDLESS_PIECE = b'{"id":"job-00000000-000000-000","state":2},' * 1500
 _HTML_502 = (
@@ -34,12 +36,13 @@ async def misbehave(request: web.Request, handler: Handler) -> web.StreamRespons
     """Does to API calls what the switches in force say; other paths are left alone."""
     box = request.app[BOX]
     faults = box.faults
-    if not request.path.startswith("/api/") or not request.path.startswith(faults.only):
+    if not request.path.startswith(_DIALECTS) or not request.path.startswith(faults.only):
         return await handler(request)
     if faults.delay_s:
         await asyncio.sleep(faults.delay_s)
     if faults.reject_all:
-        return framework_error(request, faults.reject_all)
+        refuse = wes_error if request.path.startswith(BASE) else framework_error
+        return refuse(request, faults.reject_all)
     if faults.answer:
         return await _wrong_answer(request, faults)
     response = await handler(request)

@@ -21,6 +21,8 @@ from app.sandbox.keys import ACCOUNTS, BOX, CONFIG, ENGINE, JOBS, STATS
 from app.sandbox.misbehaviour import count_requests, misbehave
 from app.sandbox.reference import find_example
 from app.sandbox.stats import Stats
+from app.sandbox.wes.errors import wes_errors
+from app.sandbox.wes.routes import routes as wes_routes
 
 DEMO_ACCOUNT_FILE = "demo-account.json"
 _OWN_ZIP_BYTES = 1024 * 1024  # what our own writer encrypts in a second, where 7-Zip is missing
@@ -33,7 +35,7 @@ def create_app(config: SandboxConfig) -> web.Application:
         RuntimeError: ``engine="real"`` where the tools or the data are missing.
     """
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    app = web.Application(middlewares=[count_requests, misbehave, errors])
+    app = web.Application(middlewares=[count_requests, misbehave, wes_errors, errors])
     backend = choose_backend(config)
     app[CONFIG] = config
     app[ACCOUNTS] = tokens.accounts_of(config)
@@ -43,6 +45,7 @@ def create_app(config: SandboxConfig) -> web.Application:
     app[ENGINE] = backend.name
     app.cleanup_ctx.append(_run_jobs)
     app.add_routes(routes())
+    app.add_routes(wes_routes())
     if config.has_control:
         app.add_routes(control.routes())
     return app

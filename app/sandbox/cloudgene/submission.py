@@ -12,8 +12,8 @@ from aiohttp import web
 
 from app.sandbox.cloudgene import auth, form
 from app.sandbox.cloudgene.errors import ApiError, framework_error, wrapped
-from app.sandbox.cloudgene.multipart import Form, Malformed, TooLarge, read_form
 from app.sandbox.keys import BOX, CONFIG, JOBS, STATS
+from app.sandbox.multipart import Form, Malformed, TooLarge, read_form
 from app.sandbox.tokens import Identity, Revoked
 
 _ADDED = "Your job was successfully added to the job queue."

@@ -59,6 +59,7 @@ class Options:
     """What a user asked for, as text that has passed the dialect, typed where the engine needs it.
 
     panel None: none was given. password None: make one. population None: none was given.
+    sealed: results go into encrypted archives; otherwise they lie side by side, VCFs with their index.
     """
 
     panel: Panel | None
@@ -71,6 +72,7 @@ class Options:
     meta: bool = False
     password: str | None = None
     job_name: str = ""
+    sealed: bool = True
     min_samples: int = 20
     max_samples: int = 50_000
 

@@ -3,6 +3,7 @@
 The order of checks, the steps and the words are those of imputationserver2 ``main.nf`` and its modules.
 """
 
+import contextlib
 from pathlib import Path
 
 from app.sandbox.engine import archive, bgzf, inspection, report
@@ -80,9 +81,9 @@ class _Run:
         for note in self.backend.notes(self.options):
             self.reporter.say(Group.SUMMARY, note, Level.WARNING)
         text = "Data have been exported successfully."
-        if tell_password:
+        if self.options.sealed and tell_password:
             text += f" We encrypted the results with the following password: <b>{password}</b>"
-        else:
+        elif self.options.sealed:
             text += " We have sent a notification email to <b>you</b>"
         self.reporter.say(Group.SUMMARY, text)
 
@@ -213,6 +214,10 @@ class _Run:
         if self.work.sabotage.job_error == "phasing":
             raise EngineFailure(Group.IMPUTATION, "Phasing with Eagle failed (exit status 1).")
         sealed = [(t, self.backend.impute(t, self.bars, self.cancel)) for t in tasks if t.chunks]
+        if not self.options.sealed:
+            for _, files in sealed:
+                self._lay_out(files)
+            return
         for task, files in sealed:
             self.bars.begin(Group.SUMMARY, COMPRESSION_LABEL)
             archive.seal(
@@ -226,6 +231,18 @@ class _Run:
                 quick=self.backend.quick,
             )
             self.bars.end(Group.SUMMARY, COMPRESSION_LABEL)
+
+    def _lay_out(self, files: list[Path]) -> None:
+        """Move the results to the output folder as they are, each VCF with its index where it can be made."""
+        for file in files:
+            target = self.work.output / file.name
+            file.rename(target)
+            if target.name.endswith(".vcf.gz") and "bcftools" not in self.backend.tools.missing:
+                log = self.work.scratch / "index.log"
+                command: list[str | Path] = ["bcftools", "index", "-t", "-f", target]
+                # The instant engine's results may be of files that no index fits.
+                with contextlib.suppress(ToolFailed):
+                    self.backend.tools.run(command, log, self.cancel)
 
     def _header(self, panel: Panel) -> tuple[str, ...]:
         """What ``compression_encryption_vcf.nf`` adds."""

@@ -24,18 +24,33 @@ class JobBook:
         self._jobs[job.id] = job
 
     def find(self, job_id: str) -> Job | None:
-        """The job, unless it is deleted."""
+        """The job of the Cloudgene dialect, unless it is deleted."""
         job = self._jobs.get(job_id)
-        return None if job is None or job.is_gone else job
+        return None if job is None or job.is_gone or job.wes is not None else job
+
+    def find_run(self, run_id: str) -> Job | None:
+        """The run of the WES dialect, unless it is deleted."""
+        job = self._jobs.get(run_id)
+        return None if job is None or job.is_gone or job.wes is None else job
+
+    def list_runs(self, user: str | None) -> list[Job]:
+        """The runs of a user (None: of all), the newest first."""
+        runs = (j for j in self._jobs.values() if j.wes is not None and not j.is_gone)
+        mine = (j for j in runs if user is None or j.user == user)
+        return sorted(mine, key=lambda j: j.number, reverse=True)
 
     def list_all(self) -> Iterator[Job]:
         """Every job that was ever accepted, also those that are gone."""
         return iter(list(self._jobs.values()))
 
     def list_of(self, user: str) -> list[Job]:
-        """A user's jobs as the database has them, the newest first."""
+        """A user's jobs as Cloudgene's database has them, the newest first."""
         mine = (j for j in self._jobs.values() if j.user == user and not j.is_gone)
-        return sorted((j for j in mine if not j.unlisted), key=lambda j: j.number, reverse=True)
+        return sorted(
+            (j for j in mine if not j.unlisted and j.wes is None),
+            key=lambda j: j.number,
+            reverse=True,
+        )
 
     def count_open(self, user: str) -> int:
         return sum(j.user == user and j.state in OPEN for j in self._jobs.values())
@@ -74,5 +89,8 @@ class JobBook:
             seconds, rest = divmod(milliseconds, 1000)
             job_id = time.strftime("job-%Y%m%d-%H%M%S", time.localtime(seconds)) + f"-{rest:03d}"
             if job_id not in self._jobs:
-                return job_id, 1 + max((j.number for j in self._jobs.values()), default=0)
+                return job_id, self.new_number()
             milliseconds += 1
+
+    def new_number(self) -> int:
+        return 1 + max((j.number for j in self._jobs.values()), default=0)

@@ -4,17 +4,19 @@ import asyncio
 import contextlib
 import sys
 import time
+import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from app.sandbox.config import SandboxConfig
 from app.sandbox.engine.backend import Backend
-from app.sandbox.engine.model import Cancellation
+from app.sandbox.engine.model import Cancellation, Cancelled
 from app.sandbox.faults import FaultBox
-from app.sandbox.jobs import retention
+from app.sandbox.jobs import retention, transfers
 from app.sandbox.jobs.book import JobBook
-from app.sandbox.jobs.model import ENDED, OPEN, Job, ResultFile, State
+from app.sandbox.jobs.model import ENDED, OPEN, Job, ResultFile, State, WesRequest
 from app.sandbox.jobs.runner import StepReporter, describe, run_engine, write_log
 from app.sandbox.jobs.store import JobStore, now_ms
 from app.sandbox.panels import find_panel
@@ -23,6 +25,8 @@ _RACE_S = 0.15  # how long each state of the cancel race is visible
 _UPKEEP_S = 0.05
 _MAX_NAME = 300  # cloudgene3: the column is varchar(300)
 _MAX_USER_AGENT = 350
+
+T = TypeVar("T")
 
 
 class _Run:
@@ -35,6 +39,20 @@ class _Run:
     def halt(self) -> None:
         self.cancel.cancel()
         self._halted.set()
+
+    async def stoppable(self, work: Coroutine[None, None, T]) -> T:
+        """Do ``work`` unless halted before its end. Raises ``Cancelled``."""
+        task = asyncio.ensure_future(work)
+        halted = asyncio.ensure_future(self._halted.wait())
+        try:
+            await asyncio.wait({task, halted}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Cancelled
+            return task.result()
+        finally:
+            task.cancel()
+            halted.cancel()
+            await asyncio.gather(task, halted, return_exceptions=True)
 
     async def linger(self, seconds: float) -> None:
         """Wait, unless halted."""
@@ -103,9 +121,12 @@ class Jobs:
         user_agent: str,
         inputs: dict[str, str],
         upload: Path,
+        wes: WesRequest | None = None,
     ) -> Job:
         """Take a job in; it is on disk when this returns. A panel that is not there fails it at once."""
         job_id, number = self.book.new_id()
+        if wes is not None:
+            job_id = str(uuid.uuid4())
         name = inputs.get("job-name", "").strip() or job_id
         job = Job(
             id=job_id,
@@ -118,7 +139,8 @@ class Jobs:
             submitted_on=now_ms(),
             inputs=inputs,
             files=[],
-            unlisted=len(name) > _MAX_NAME,
+            unlisted=len(name) > _MAX_NAME and wes is None,
+            wes=wes,
         )
         self.book.add(job)
         job.files = await asyncio.to_thread(self.book.store.create, job.id, upload)
@@ -178,6 +200,7 @@ class Jobs:
             # AbstractJob.afterSubmission: the reason goes to the log only, and there are no steps.
             write_log(job, f"Application {asked} is not installed or wrong permissions.")
             job.state, job.ended_on, job.rows = State.FAILED, now_ms(), True
+            job.ended_as = job.state
             await self.book.save(job)
             return
         job.state = State.DEAD if self._box.faults.job_dies else State.WAITING
@@ -209,7 +232,7 @@ class Jobs:
             job.open_steps()
             write_log(job, describe(job))
             await self.book.save(job)
-            outcome = await self._engine(job, StepReporter(job), run.cancel)
+            outcome = await self._work(job, StepReporter(job), run)
             await run.linger(begun + faults.run_s - time.monotonic())
             if job.state == State.RUNNING and outcome == State.SUCCESS:
                 job.state = State.EXPORTING
@@ -222,6 +245,28 @@ class Jobs:
         finally:
             del self._running[job.id]
             self._pump()
+
+    async def _work(self, job: Job, reporter: StepReporter, run: _Run) -> State:
+        """The engine, between the transfers of a run that fetches its input or pushes its results."""
+        wes, folders = job.wes, self.book.folders(job)
+        if wes is None:
+            return await self._engine(job, reporter, run.cancel)
+        try:
+            wes.staging = True
+            names = await run.stoppable(transfers.fetch_all(wes.urls, folders.input, self._config))
+            job.files = sorted({*job.files, *names})
+            wes.staging = False
+            outcome = await self._engine(job, reporter, run.cancel)
+            if wes.push_url and outcome == State.SUCCESS:
+                await run.stoppable(transfers.push_all(folders.output, wes.push_url, self._config))
+        except transfers.TransferFailed as error:
+            write_log(job, f"ERROR ~ {error}")
+            return State.FAILED
+        except Cancelled:
+            return State.CANCELED
+        finally:
+            wes.staging = False
+        return outcome
 
     async def _engine(self, job: Job, reporter: StepReporter, cancel: Cancellation) -> State:
         await asyncio.to_thread(self.book.store.prepare_run, job.id)
@@ -245,12 +290,14 @@ class Jobs:
             await asyncio.sleep(_RACE_S)
             job.state = State.FAILED
             await asyncio.sleep(_RACE_S)
+        if job.wes is not None:
+            await asyncio.sleep(self._config.canceling_s)
         await self._end(job, State.CANCELED)
 
     async def _end(self, job: Job, state: State) -> None:
         """Set the final state; the download rows follow a little later, as on a real server."""
         faults = self._box.faults
-        job.state, job.ended_on = state, now_ms()
+        job.state, job.ended_on, job.ended_as = state, now_ms(), state
         write_log(job, f"Job ended in state {int(state)}. Data Export successful.")
         await self.book.save(job)
         delay = self._config.export_delay_s if faults.rows_delay_s is None else faults.rows_delay_s

@@ -3,6 +3,7 @@
 import secrets
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -56,12 +57,27 @@ class ResultFile(msgspec.Struct):
     left: int
 
 
+class WesRequest(msgspec.Struct, kw_only=True):
+    """What makes a job a run of the WES dialect.
+
+    request: what was sent, as the run shows it. urls: input to fetch before the engine starts.
+    push_url: where the results go, if anywhere. staging: whether input is being fetched now.
+    """
+
+    request: dict[str, Any]
+    tags: dict[str, str] = {}
+    urls: list[str] = []
+    push_url: str = ""
+    staging: bool = False
+
+
 class Job(msgspec.Struct, kw_only=True):
     """A job. Times are epoch milliseconds; 0 = not yet, -1 = unset, as on the wire.
 
     inputs: the form as submitted, for the log. unlisted: too long a name kept it out of the real
     server's database: it is not listed, and is lost once it ends (cloudgene3 ``JobDao.insert``).
-    rows: whether the download rows exist.
+    rows: whether the download rows exist. ended_as: the first final state.
+    wes: only in jobs that came by the WES dialect; the Cloudgene dialect does not know them.
     """
 
     id: str
@@ -84,6 +100,8 @@ class Job(msgspec.Struct, kw_only=True):
     rows: bool = False
     unlisted: bool = False
     log: list[str] = []
+    ended_as: State | None = None
+    wes: WesRequest | None = None
 
     @property
     def is_gone(self) -> bool:

@@ -88,6 +88,7 @@ def make_options(job: Job, config: SandboxConfig) -> Options:
         meta="meta" in inputs,
         password=inputs.get("password"),
         job_name=job.name,
+        sealed=job.wes is None,
         min_samples=config.min_samples,
         max_samples=config.max_samples,
     )
