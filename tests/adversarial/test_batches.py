@@ -114,11 +114,17 @@ async def test_batch_when_its_client_goes_away_then_all_of_it_is_there_or_nothin
             await wire.send(start(alice, len(body)) + body)
             await asyncio.sleep(pause_s)
             wire.reset()
-    async with asyncio.timeout(10):
-        while await deps.pool.fetchval("select count(*) from upload_reservations"):
+    counted = (
+        "select (select count(*) from batches) as batches, (select count(*) from imputation_jobs) as jobs,"
+        " (select count(*) from files) as files"
+    )
+    for _ in range(20):  # at any moment, while the last of them may still be at it
+        found = await deps.pool.fetchrow(counted)
+        assert found["jobs"] == 2 * found["batches"]
+        assert found["files"] == found["batches"]
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(10):  # and no bytes stay without a row
+        while len(await stored_paths(deps)) != await deps.pool.fetchval(
+            "select count(*) from files"
+        ):
             await asyncio.sleep(0.02)
-    await asyncio.sleep(0.3)
-    made = int(await deps.pool.fetchval("select count(*) from batches"))
-    assert await deps.pool.fetchval("select count(*) from imputation_jobs") == 2 * made
-    assert await deps.pool.fetchval("select count(*) from files") == made
-    assert len(await stored_paths(deps)) == made

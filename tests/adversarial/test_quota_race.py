@@ -52,10 +52,9 @@ async def test_uploads_when_ten_begin_at_once_then_those_that_cannot_fit_are_tol
     async with leaves_nothing(deps), AsyncExitStack() as stack:
         wires = [await stack.enter_async_context(connect(base)) for _ in range(10)]
         await asyncio.gather(*(wire.send(opening(alice, SIZE)) for wire in wires))
-        told = [asyncio.create_task(wire.answer(limit_s=5)) for wire in wires]
+        told = [asyncio.create_task(wire.answer(limit_s=60)) for wire in wires]
         # Four have their room, a fifth has what is left, since it might hold more fields than file; five are refused.
-        await asyncio.wait(told, timeout=5, return_when=asyncio.FIRST_COMPLETED)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while sum(task.done() for task in told) < 5:
                 await asyncio.sleep(0.01)
         assert await held(deps) == quota
