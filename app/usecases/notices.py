@@ -89,6 +89,9 @@ async def announce_credential(
         return
     notice = compose_credential(event, news, audience.service_name)
     data = {
+        "job_id": None,
+        "job_name": None,
+        "results_url": None,
         "service_id": service_id,
         "ends": news.ends or None,
         "action_url": f"{settings.base_url}{notice.action_path}",

@@ -109,6 +109,8 @@ async def test_end_when_it_comes_then_it_is_told_a_week_and_a_day_before_and_aft
     assert notice is not None
     assert notice["message"].startswith(f"Your credential for {desk.service.name} ends on ")
     assert notice["data"]["action_url"].endswith("/ui/settings/service-credentials")
+    assert notice["data"]["service_id"] == desk.service.id
+    assert notice["data"]["job_id"] is None
 
 
 async def test_end_when_notices_were_forgotten_meanwhile_then_it_is_not_told_again(

@@ -17,7 +17,10 @@ class NotificationQuery(Paging, frozen=True, kw_only=True):
 
 
 class NotificationAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice as clients see it; `data` has `job_id`, `job_name`, `results_url` (null until there are any), `action_url`."""
+    """A notice as clients see it; `data` has `job_id`, `job_name`, `results_url` (null until there are any), `action_url`.
+
+    Of a credential, the first three are null, and `service_id` and `ends` (in words, or null) are there.
+    """
 
     id: int
     type: str
