@@ -120,6 +120,33 @@ where id = :job_id and next_action = :action and next_action_at <= :now
     ) < :per_service
 returning *
 
+-- name: claim_decision
+-- Take a job that waits for its owner's decision, inside the transaction that carries it out, unless a search for it is under way.
+update imputation_jobs set step_number = step_number + 1
+where id = :job_id and stage = 'decision_needed' and completed_at is null and cancel_requested_at is null
+    and (lease_until is null or lease_until <= :now)
+returning *
+
+-- name: hold_account
+-- Let only one decision about the jobs of an account be carried out at a time.
+select id from service_accounts where id = :account_id for no key update
+
+-- name: find_holder
+-- Another job of ours that a remote job belongs to.
+select id from imputation_jobs
+where service_id = :service_id and id <> :job_id and (external_job_id = :external_id or remote_name = :remote_name)
+limit 1
+
+-- name: list_pushed
+-- The result files that were pushed to a job which begins anew, held for deletion.
+select f.id, f.storage_key from files f join job_files jf on jf.file_id = f.id
+where jf.job_id = :job_id and jf.role in ('result', 'qc', 'log')
+order by f.id for update of f
+
+-- name: delete_pushed
+-- Forget them.
+delete from files where id = any(:ids::bigint[])
+
 -- name: extend_lease
 -- Keep a step in hand; tells whether the owner meanwhile wants the job stopped.
 update imputation_jobs set lease_until = :lease_until
@@ -324,15 +351,25 @@ where jf.job_id = :job_id and jf.role = 'input' order by jf.position
 
 -- name: note_output
 -- Remember something that the remote offers for download. Where its counter went up, an operator reset it: then ours begins anew.
-insert into job_outputs (job_id, key, name, role, downloads_left)
-values (:job_id, :key, :name, :role, :downloads_left)
+insert into job_outputs (job_id, key, name, role, downloads_left, held_at, size_bytes)
+values (:job_id, :key, :name, :role, :downloads_left, :held_at, :size_bytes)
 on conflict (job_id, key) do update set
     downloads_left = excluded.downloads_left,
+    held_at = excluded.held_at,
+    size_bytes = excluded.size_bytes,
     attempts = case when excluded.downloads_left > job_outputs.downloads_left then 0 else job_outputs.attempts end
 
 -- name: list_outputs
 -- What the remote offers for download and what became of it.
 select * from job_outputs where job_id = :job_id
+
+-- name: count_held
+-- How many files of a job lie at its service and could not be fetched.
+select count(*)::integer from job_outputs where job_id = :job_id and held_at is not null and fetched_at is null
+
+-- name: has_results
+-- Whether a job has a result file already.
+select exists (select from job_files where job_id = :job_id and role = 'result')
 
 -- name: note_attempt
 -- Count a download before it begins, for the remote counts it too.
@@ -434,6 +471,13 @@ where coalesce(o.delivered_at, o.gave_up_at) < :before
 -- A job has ended, or begins anew: its remote no longer reads its input nor pushes results by a link.
 update signed_links set revoked_at = :now
 where job_id = :job_id and purpose in ('remote_input', 'remote_sheet', 'remote_upload') and revoked_at is null
+
+-- name: was_link_used
+-- Whether a job's remote has read, or pushed, anything since a time.
+select exists (
+    select from signed_links
+    where job_id = :job_id and purpose in ('remote_input', 'remote_sheet', 'remote_upload') and last_used_at >= :since
+)
 
 -- name: ensure_remote_link
 -- The link of a job's remote to one of its files (or, without file, to the job); asked for again, it is the same and lasts longer.

@@ -7,6 +7,12 @@ from job_files jf join files f on f.id = jf.file_id
 where jf.job_id = :job_id and jf.role in ('result', 'qc') and f.storage_key is not null and f.crc32 is not null
 order by jf.position
 
+-- name: list_held
+-- The files of a job that lie at its service and could not be fetched.
+select name, held_at, size_bytes from job_outputs
+where job_id = :job_id and held_at is not null and fetched_at is null
+order by name
+
 -- name: find_archive
 -- The archive of a job.
 select file_id from job_files where job_id = :job_id and role = 'archive'

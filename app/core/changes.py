@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.core.failures import explain
-from app.core.jobs import Action, Event, Stage, Status
+from app.core.jobs import Action, Event, Stage, Status, unchanged
 from app.core.models import Job
 from app.core.notices import NoticeEvent
 from app.core.remote import RemoteState, RemoteStatus
@@ -20,6 +20,9 @@ WAITS_LONG = (
     "The job has waited longer than expected; it goes on waiting."
     " You can cancel it and choose another service"
 )
+LOST_AFTER = timedelta(minutes=15)
+"""Unless its kind of service says something else: so long a job may be missing at the service before it is lost."""
+MISSING_TOLD_AFTER = timedelta(minutes=5)
 _STOPPED = (RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE)
 
 
@@ -73,12 +76,65 @@ def cancelled(message: str) -> Change:
 
 
 def observe(
-    job: Job, remote: RemoteStatus, service: str, now: datetime, settle: timedelta
+    job: Job,
+    remote: RemoteStatus,
+    service: str,
+    now: datetime,
+    settle: timedelta,
+    lost_after: timedelta = LOST_AFTER,
 ) -> Change | None:
     """Give what a look at the remote changes, or None when it taught nothing.
 
-    `service` is the service's name, `settle` the wait between the remote's «done» and the first look at its results.
+    `service` is the service's name, `settle` the wait between the remote's «done» and the first look at its results, `lost_after`
+    how long it may answer that it does not know the job before the job is lost.
     """
+    if remote.state is RemoteState.MISSING:
+        return _missing(job, remote, service, now, lost_after)
+    change = _observe(job, remote, service, now, settle)
+    if remote.state is RemoteState.UNKNOWN or job.missing_since is None:
+        return change
+    if change is not None:
+        return replace(change, fields={"missing_since": None, **change.fields})
+    return seen_again(job, service)
+
+
+def seen_again(job: Job, service: str) -> Change:
+    """Forget that the remote did not know the job; nothing is told, as nothing has happened."""
+    fields: dict[str, object] = {"missing_since": None}
+    if job.hold_reason == _missing_reason(service):
+        fields["hold_reason"] = None
+    return Change(unchanged(job.status), None, job.stage, fields=fields)
+
+
+def _missing_reason(service: str) -> str:
+    return (
+        f"{service} does not know the job just now; it is looked for again before it counts as lost"
+    )
+
+
+def _missing(
+    job: Job, remote: RemoteStatus, service: str, now: datetime, lost_after: timedelta
+) -> Change | None:
+    """Some servers cannot load a run for a while, or for ever: what it was before stays, until that has lasted too long."""
+    if job.missing_since is None:
+        fields = {"missing_since": now, "remote_state": remote.raw}
+        return Change(unchanged(job.status), None, job.stage, fields=fields)
+    missing_for = now - job.missing_since
+    if missing_for >= lost_after:
+        return fail(
+            "lost_at_service",
+            f"{service} has lost this job: for {missing_for.total_seconds() / 60:.0f} minutes it has answered that it does not know it",
+            "Press retry to submit it again; the input is still stored here. If it is lost again, ask the operators of the service.",
+        )
+    said = _missing_reason(service)
+    if job.hold_reason == said or missing_for < min(MISSING_TOLD_AFTER, lost_after / 2):
+        return None
+    return Change(unchanged(job.status), said, job.stage, fields={"hold_reason": said})
+
+
+def _observe(
+    job: Job, remote: RemoteStatus, service: str, now: datetime, settle: timedelta
+) -> Change | None:
     if job.cancel_requested_at is not None and remote.state in _STOPPED:
         return cancelled(f"Job cancelled at {service}")
     match remote.state:

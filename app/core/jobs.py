@@ -28,6 +28,7 @@ class Stage(StrEnum):
     CREDENTIAL_NEEDED = "credential_needed"
     SUBMITTING = "submitting"
     CONFIRMING_SUBMISSION = "confirming_submission"
+    DECISION_NEEDED = "decision_needed"
     REMOTE_QUEUE = "remote_queue"
     REMOTE_RUNNING = "remote_running"
     DOWNLOADING = "downloading"

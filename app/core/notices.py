@@ -32,6 +32,8 @@ class NoticeEvent(StrEnum):
     """Longer than the service's wait limit; the job goes on waiting."""
     CREDENTIAL_NEEDED = "credential_needed"
     """The job is held until a working credential is stored."""
+    DECISION_NEEDED = "decision_needed"
+    """The job may be running at its service, which cannot tell: its owner has to."""
     RESULTS_BLOCKED = "results_blocked"
     """The results exist and cannot be fetched."""
 
@@ -81,6 +83,12 @@ RULES: Mapping[NoticeEvent, Rule] = MappingProxyType(
             path=CREDENTIALS_PATH,
             repeats=True,
         ),
+        NoticeEvent.DECISION_NEEDED: Rule(
+            "Your decision is needed",
+            "«{name}» is held at {service} for your decision: {reason}",
+            reason="hold",
+            repeats=True,
+        ),
         NoticeEvent.RESULTS_BLOCKED: Rule(
             "Results cannot be fetched",
             "The results of «{name}» exist at {service} and cannot be fetched now: {reason} We keep trying.",
@@ -89,6 +97,11 @@ RULES: Mapping[NoticeEvent, Rule] = MappingProxyType(
         ),
     }
 )
+RESULTS_HELD = Rule(
+    "Results ready at the service",
+    "The results of «{name}» are ready at {service}, which hands them out itself; the job says where each file is.",
+)
+"""How a job is told to be completed whose results stayed at its service."""
 CREDENTIAL_CODES = frozenset({"credential_rejected", "no_credentials"})
 """Failures that a new credential mends; their notices lead there."""
 
@@ -108,6 +121,8 @@ class Notice:
 def compose(event: NoticeEvent, job: Job, service: str) -> Notice:
     """Put an event of a job into words; `service` is the service's name. Names and reasons become one line each."""
     rule = RULES[event]
+    if event is NoticeEvent.JOB_COMPLETED and job.results_held and job.results_file_id is None:
+        rule = RESULTS_HELD
     name = _short(job.name, MAX_NAME_CHARS) or str(job.id)
     told = {"error": job.error_message, "hold": job.hold_reason}.get(rule.reason)
     reason = (

@@ -1,8 +1,11 @@
 """What a remote service says about a job, in words common to all dialects. Adapters make these, the engine reads them."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+_REMOTE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,199}")
 
 
 class RemoteState(StrEnum):
@@ -56,3 +59,8 @@ class RemoteStatus:
     messages: tuple[RemoteMessage, ...] = ()
     results_expire_at: datetime | None = None
     detailed: bool = True
+
+
+def is_remote_id(text: str) -> bool:
+    """Tell whether a person's word can be a remote job's id: it becomes a part of an address, and must not lead elsewhere."""
+    return _REMOTE_ID.fullmatch(text) is not None

@@ -101,6 +101,12 @@ async def open_sheet(deps: Deps, token: str) -> str | None:
     return text.getvalue()
 
 
+async def note_sheet(deps: Deps, token: str) -> None:
+    """Write down that a remote reads a sample sheet."""
+    if (read := deps.links.read(token, Purpose.REMOTE_SHEET)) is not None:
+        await REMOTE_LINKS.note_use.run(deps.pool, link_id=read[0], now=deps.now())
+
+
 async def open_input(deps: Deps, token: str, name: str) -> Readable:
     """Give what a link leads to under this name: the file, or the index beside it.
 

@@ -13,8 +13,11 @@ from app.core.names import UniqueNames, clean_file_name
 from app.db.files import FILES, find_own_file
 from app.db.jobs import PlacedFile, find_own_job, list_placed_files
 from app.db.queries import Connection, Executor
+from app.logs import redact
 from app.storage import LocalStore, PendingFile, StoredFile
 from app.usecases.deps import Actor, Deps
+
+_MAX_PLACES = 5
 
 
 @dataclass(slots=True)
@@ -133,13 +136,45 @@ async def create_archive(
     )
 
 
+async def has_members(db: Executor, job_id: UUID) -> bool:
+    """Tell whether a job has files for an archive."""
+    return bool(await FILES.list_archive_members.rows(db, job_id=job_id))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A result that could not be fetched; `held_at` says, for people, where it lies at the service."""
+
+    name: str
+    held_at: str
+    size_bytes: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a completed job has to show: its archive, and the files in it."""
+    """What a completed job has to show: its archive, the files in it, and what stayed at the service.
+
+    Without archive, nothing could be fetched, or it is no longer stored.
+    """
 
     job: Job
-    archive: File
+    archive: File | None
     files: list[PlacedFile]
+    held: list[HeldFile]
+
+    def get_archive(self) -> File:
+        """Give the archive. Raises NotFound that says where the results are instead."""
+        if self.archive is not None:
+            return self.archive
+        places = "; ".join(f"{file.name}: {file.held_at}" for file in self.held[:_MAX_PLACES])
+        more = len(self.held) - _MAX_PLACES
+        raise NotFound(
+            f"The results are ready at the service and could not be fetched from there. {places}"
+            + (f"; and {more} more" if more > 0 else ""),
+            code="results_at_service",
+            action="Fetch them there; asked for application/json, this address lists all of them.",
+            extra={"job_id": str(self.job.id), "status": self.job.status.value},
+        )
 
 
 async def get_results(deps: Deps, actor: Actor, job_id: UUID) -> Results:
@@ -150,10 +185,14 @@ async def get_results(deps: Deps, actor: Actor, job_id: UUID) -> Results:
     archive = None
     if job.results_file_id is not None:
         archive = await find_own_file(deps.pool, job.results_file_id, actor.id)
-    if archive is None:
+    held = []
+    if job.results_held:
+        rows = await FILES.list_held.rows(deps.pool, job_id=job_id)
+        held = [HeldFile(row["name"], redact(row["held_at"]), row["size_bytes"]) for row in rows]
+    if archive is None and not held:
         raise _no_results(job)
     files = await list_placed_files(deps.pool, [job_id])
-    return Results(job, archive, [file for file in files if file.role in ("result", "qc")])
+    return Results(job, archive, [file for file in files if file.role in ("result", "qc")], held)
 
 
 def _no_results(job: Job) -> NotFound:

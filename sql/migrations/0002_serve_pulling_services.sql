@@ -33,7 +33,7 @@ alter table imputation_jobs
     add column cancel_taken_at timestamptz,
     -- result files of a completed job that stayed at the service
     add column results_held integer not null default 0 check (results_held >= 0);
--- decisions.find_holder
+-- engine.find_holder
 create index jobs_of_remote on imputation_jobs (service_id, external_job_id) where external_job_id is not null;
 
 -- Where a file lies that cannot be fetched.

@@ -76,6 +76,10 @@ def test_observe_for_every_state_and_status_follows_the_table(
         assert change is None
         return
     assert change is not None
+    if state is S.MISSING:
+        told = (change.event, change.stage, change.message, change.fields["missing_since"])
+        assert told == (unchanged(status), Stage.CREDENTIAL_NEEDED, None, NOW), "it moves nothing"
+        return
     event, stage, outcome = TABLE[state]
     assert (change.event, change.stage) == (event, stage)
     assert change.fields.get("outcome") == outcome
@@ -173,6 +177,7 @@ def test_revise_for_every_state_and_outcome(state: RemoteState, outcome: str) ->
         S.SUCCEEDED: None if outcome == "completed" else E.COLLECT,
         S.FAILED: None if outcome == "failed" else E.COLLECT,
         S.UNKNOWN: None,
+        S.MISSING: None,
     }
     assert (change and change.event) == expected[state]
     if change is None:
@@ -231,3 +236,71 @@ def test_observations_in_any_order_never_take_progress_back_and_end_only_by_an_e
         assert advance(job.status, unchanged(job.status)) is job.status
         assert job != before
     assert shown == sorted(shown)
+
+
+LOST = timedelta(minutes=15)
+
+
+def after(job: Job, state: RemoteState, minutes: float) -> Change | None:
+    return observe(job, word(state), "Server", NOW + timedelta(minutes=minutes), SETTLE, LOST)
+
+
+@pytest.mark.parametrize("status", AT_REMOTE)
+def test_observe_when_the_job_is_missing_then_told_after_a_while_and_lost_in_the_end(
+    status: Status,
+) -> None:
+    job = there(status)
+    first = after(job, S.MISSING, 0)
+    assert first is not None
+    assert first.message is None
+    job = written(job, first)
+    assert (job.status, job.stage) == (there(status).status, there(status).stage)
+    assert after(job, S.MISSING, 4.9) is None
+    told = after(job, S.MISSING, 5)
+    assert told is not None
+    assert "looked for again" in (told.message or "")
+    job = written(job, told)
+    assert job.status is status
+    assert after(job, S.MISSING, 14.9) is None, "told once"
+    lost = after(job, S.MISSING, 15)
+    assert lost is not None
+    assert (lost.event, lost.fields["error_code"]) == (E.FAIL, "lost_at_service")
+    assert "retry" in str(lost.fields["error_action"])
+
+
+@pytest.mark.parametrize("state", [state for state in S if state not in (S.MISSING, S.UNKNOWN)])
+@pytest.mark.parametrize("was_told", [False, True])
+def test_observe_when_a_missing_job_is_seen_again_then_the_time_counts_anew(
+    state: RemoteState, was_told: bool
+) -> None:
+    job = there(Status.RUNNING)
+    for minutes in (0, 6) if was_told else (0,):
+        change = after(job, S.MISSING, minutes)
+        assert change is not None
+        job = written(job, change)
+    assert after(job, S.UNKNOWN, 10) is None, "it says nothing, and clears nothing"
+    seen_again = after(job, state, 10)
+    assert seen_again is not None
+    job = written(job, seen_again)
+    assert job.missing_since is None
+    if not job.is_final:
+        assert "does not know the job just now" not in (job.hold_reason or "")
+    if not job.is_final and job.next_action is Action.POLL:
+        late = after(job, S.MISSING, 40)
+        assert late is not None
+        assert late.event is not E.FAIL
+
+
+def test_observe_when_the_kind_of_service_gives_more_time_then_it_has_it() -> None:
+    job = there(missing_since=NOW)
+    assert observe(job, word(S.MISSING), "S", NOW + LOST, SETTLE, 2 * LOST) is not None
+    lost = observe(job, word(S.MISSING), "S", NOW + 2 * LOST, SETTLE, 2 * LOST)
+    assert lost is not None
+    assert lost.event is E.FAIL
+
+
+def test_observe_when_a_cancelled_job_is_missing_then_that_is_no_end() -> None:
+    job = there(cancel_requested_at=NOW, missing_since=NOW)
+    change = after(job, S.MISSING, 6)
+    assert change is not None
+    assert change.event is not E.CANCEL

@@ -4,6 +4,7 @@ The remote gets one job, the owner is told everything once, progress never goes 
 at most once more.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -11,10 +12,12 @@ from typing import cast
 import asyncpg
 import pytest
 
-from app.adapters.base import DoubtfulSubmission
+from app.adapters.base import Capabilities, DoubtfulSubmission
+from app.core.errors import AppError
 from app.core.models import Job
 from app.core.remote import RemoteState
-from app.usecases.deps import Deps
+from app.usecases import decisions
+from app.usecases.deps import Actor, Deps
 from app.usecases.engine.cancellation import request_cancel
 from app.usecases.engine.leases import give_leases_back
 from app.usecases.results import read_archive
@@ -170,6 +173,61 @@ async def test_job_when_its_process_breaks_while_it_is_cancelled_then_ends_cance
         assert states <= {RemoteState.CANCELLED, RemoteState.SUCCEEDED}
 
     await at_every_point(stage, stop, new_job, check, burn)
+
+
+async def decide(stage: Stage, deps: Deps, owner: Actor, job: Job) -> None:
+    """Do as an owner who has looked at the service."""
+    there = [item for item in stage.service.jobs if item.name == job.remote_name]
+    if there:
+        await decisions.adopt(deps, owner, job.id, there[0].id)
+    else:
+        await decisions.resubmit(deps, owner, job.id)
+
+
+@BURNS
+async def test_job_when_its_process_breaks_at_a_service_that_cannot_be_searched_then_is_never_there_twice(
+    stage: Stage, dora: Person, burn: Burn
+) -> None:
+    stage.service.capabilities = Capabilities(
+        list_jobs=False, restart=False, archive_password=False, input_links=True, upload_links=True
+    )
+    stage.service.hides_jobs = True
+    desk = await stage.desk(dora, max_remote_jobs=2)
+    owner = Actor(dora.user)
+    asked = 0
+
+    async def live(deps: Deps, job: Job) -> None:
+        await stage.step(deps)
+        if (await stage.job(job.id)).external_job_id is None:
+            for _ in range(2):
+                stage.clock.move(seconds=61)
+                await stage.step(deps)
+            with contextlib.suppress(AppError):
+                await decide(stage, deps, owner, job)
+
+    for at in range(1, MAX_POINTS):
+        fuse = Fuse(at, burn)
+        # A quarter of the jobs lose their answer before the service has them, so that the owner's own steps break too.
+        stage.service.errors["submit"] = [DoubtfulSubmission("reset")] * (at % 4 == 0)
+        job = await stage.submit(dora, desk)
+        await with_fuse(stage, fuse, live, job)
+        stage.service.errors.clear()
+        heir = stage.process("heir", enqueue=RecordingQueue())
+        for _ in range(8):
+            await stage.step(heir)
+            stage.clock.move(seconds=61)
+        await check_remote(stage, job)
+        if (await stage.job(job.id)).stage == "decision_needed":
+            asked += 1
+            await decide(stage, heir, owner, job)
+        ended = await stage.until_end(job.id, heir)
+        assert ended.status == "completed", (ended, fuse.log[-3:])
+        await check_remote(stage, ended)
+        good = "select count(*) from signed_links where revoked_at is null"
+        assert await stage.deps.pool.fetchval(good) == 0, "links outlive their job"
+        if not fuse.is_burnt and at % 4:
+            break
+    assert asked > 2
 
 
 async def test_process_when_it_ends_orderly_then_gives_back_what_it_has_in_hand(

@@ -1,7 +1,7 @@
 """Jobs and what belongs to them, as clients see them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,10 @@ class InputFileOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. `execution_time_seconds` counts from when a worker took it, live while it is open."""
+    """A job. `execution_time_seconds` counts from when a worker took it, live while it is open.
+
+    `results_held` counts the results that stayed at the service.
+    """
 
     id: UUID
     user_id: int
@@ -46,6 +49,7 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
     input_file_name: str | None
     input_files: list[InputFileOut]
     results_file_id: int | None
+    results_held: int
     external_job_id: str | None
     error_code: str | None
     error_message: str | None
@@ -124,32 +128,49 @@ class JobFileOut(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class HeldFileOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A result that stayed at the service; `held_at` says where, in the service's own words. `size_bytes` where it is known."""
+
+    name: str
+    held_at: str
+    size_bytes: int | None
+
+
 class ResultsOut(msgspec.Struct, frozen=True, kw_only=True):
-    """The results of a job. `download_url` is a signed link to the ZIP of all; `files` are its members."""
+    """The results of a job. `download_url` is a signed link to the ZIP of all; `files` are its members.
+
+    `held_files` could not be fetched. Where that is all of them there is no ZIP, and what tells of it is null.
+    """
 
     job_id: UUID
     job_name: str
-    file_id: int
-    filename: str
-    file_size: int
-    download_url: str
-    created_at: datetime
+    file_id: int | None
+    filename: str | None
+    file_size: int | None
+    download_url: str | None
+    created_at: datetime | None
     message: str
     files: list[JobFileOut]
+    held_files: list[HeldFileOut]
 
     @classmethod
-    def of(cls, found: Results, url: str, base_url: str) -> "ResultsOut":
-        """Show results whose archive is at `url`."""
+    def of(cls, found: Results, url: str | None, base_url: str) -> "ResultsOut":
+        """Show results whose archive, if there is one, is at `url`."""
+        archive = found.archive
         return cls(
             job_id=found.job.id,
             job_name=found.job.name,
-            file_id=found.archive.id,
-            filename=found.archive.name,
-            file_size=found.archive.size_bytes,
+            file_id=archive.id if archive else None,
+            filename=archive.name if archive else None,
+            file_size=archive.size_bytes if archive else None,
             download_url=url,
-            created_at=found.archive.created_at,
-            message="Results ready for download",
+            created_at=archive.created_at if archive else None,
+            message="Results ready for download" if archive else "Results are ready at the service",
             files=[JobFileOut.of(file, base_url) for file in found.files],
+            held_files=[
+                HeldFileOut(name=file.name, held_at=file.held_at, size_bytes=file.size_bytes)
+                for file in found.held
+            ],
         )
 
 
@@ -195,3 +216,9 @@ class CancelOut(msgspec.Struct, frozen=True, kw_only=True):
 
     message: str
     job_id: UUID
+
+
+class AdoptIn(msgspec.Struct, frozen=True, kw_only=True):
+    """The id of a run, as the service shows it."""
+
+    external_job_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

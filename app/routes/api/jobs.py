@@ -11,6 +11,7 @@ from app.core.errors import InvalidInput
 from app.core.jobs import Status
 from app.db.jobs import JobDetail, JobFilter
 from app.routes.api.job_views import (
+    AdoptIn,
     CancelOut,
     JobFileOut,
     JobLogOut,
@@ -19,7 +20,7 @@ from app.routes.api.job_views import (
     StatusUpdateOut,
 )
 from app.routes.api.transfer import UPLOAD, deliver, is_gone
-from app.usecases import files, jobs
+from app.usecases import decisions, files, jobs
 from app.usecases.results import get_results
 from app.usecases.submission import JobForm, is_repeat, open_intake
 from app.web.accept import wants_json
@@ -108,9 +109,11 @@ async def get_log(call: Call) -> JobLogOut:
 async def results(call: Call) -> web.StreamResponse:
     found = await get_results(call.deps, call.actor, _id(call))
     if not wants_json(call.request.headers.get("Accept")):
-        return await deliver(call, found.archive, call.actor)
-    link = await files.sign_link(call.deps, call.actor, found.archive)
-    return json_response(ResultsOut.of(found, link.url, call.deps.settings.base_url))
+        return await deliver(call, found.get_archive(), call.actor)
+    url = None
+    if found.archive is not None:
+        url = (await files.sign_link(call.deps, call.actor, found.archive)).url
+    return json_response(ResultsOut.of(found, url, call.deps.settings.base_url))
 
 
 async def cancel(call: Call) -> CancelOut:
@@ -121,6 +124,17 @@ async def cancel(call: Call) -> CancelOut:
 async def retry(call: Call) -> JobOut:
     once = call.once(lambda made: _show(call, made))
     return _show(call, await jobs.retry_job(call.deps, call.actor, _id(call), once))
+
+
+async def adopt(call: Call) -> JobOut:
+    body: AdoptIn = call.body
+    return _show(
+        call, await decisions.adopt(call.deps, call.actor, _id(call), body.external_job_id)
+    )
+
+
+async def resubmit(call: Call) -> JobOut:
+    return _show(call, await decisions.resubmit(call.deps, call.actor, _id(call)))
 
 
 async def delete(call: Call) -> None:
@@ -237,6 +251,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         status=201,
         tag="jobs",
         creates=True,
+    ),
+    Endpoint(
+        "POST",
+        f"/jobs/{_ID}/adopt",
+        adopt,
+        "jobs.adopt",
+        "Say which run at the service a job is, of which no clear answer came (stage decision_needed)",
+        body=AdoptIn,
+        response=JobOut,
+        tag="jobs",
+    ),
+    Endpoint(
+        "POST",
+        f"/jobs/{_ID}/resubmit",
+        resubmit,
+        "jobs.resubmit",
+        "Say that a job does not run at the service (stage decision_needed): it is sent again",
+        response=JobOut,
+        tag="jobs",
     ),
     Endpoint(
         "DELETE",

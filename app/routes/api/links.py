@@ -1,6 +1,7 @@
 """Signed links: downloads that need no sign-in, and what a job's remote reads and pushes."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -37,7 +38,9 @@ async def read_input(call: Call) -> web.StreamResponse:
         sheet = await remote_links.open_sheet(deps, token)
         if sheet is None:
             raise remote_links.gone()
-        return await _send_text(call, name, sheet.encode())
+        return await _send_text(
+            call, name, sheet.encode(), lambda: remote_links.note_sheet(deps, token)
+        )
     found = await remote_links.open_input(deps, token, name)
 
     async def note() -> None:
@@ -47,7 +50,9 @@ async def read_input(call: Call) -> web.StreamResponse:
     return await send(call.request, deps.store, download, headers=_PRIVATE, on_start=note)
 
 
-async def _send_text(call: Call, name: str, text: bytes) -> web.StreamResponse:
+async def _send_text(
+    call: Call, name: str, text: bytes, on_start: Callable[[], Awaitable[None]]
+) -> web.StreamResponse:
     whole = Span(len(text), data=text)
     download = Download(
         name,
@@ -56,7 +61,7 @@ async def _send_text(call: Call, name: str, text: bytes) -> web.StreamResponse:
         hashlib.sha256(text).hexdigest(),
         lambda start, stop: [whole.cut(start, stop)] if stop > start else [],
     )
-    return await send(call.request, call.deps.store, download, headers=_PRIVATE)
+    return await send(call.request, call.deps.store, download, headers=_PRIVATE, on_start=on_start)
 
 
 async def push(call: Call) -> web.Response:

@@ -12,11 +12,12 @@ from app.core.errors import Conflict, NoCredentials, NotFound
 from app.core.jobs import Action, Stage, Status, unchanged
 from app.core.models import Job, build
 from app.core.remote import RemoteState
+from app.core.searching import Verdict
 from app.db.engine import ENGINE, claim_step, find_job, get_account
 from app.usecases.deps import Deps
 from app.usecases.engine.changes import apply, hand_on, in_seconds, record
 from app.usecases.engine.leases import guarded_step
-from app.usecases.engine.recovery import SEARCHES_NEEDED, find_remote_job
+from app.usecases.engine.recovery import look_for
 from app.usecases.engine.remote import Remote, open_remote, retry_at
 
 log = structlog.get_logger(__name__)
@@ -113,15 +114,20 @@ def _not_now(deps: Deps, job: Job, said: str) -> Change:
 
 
 async def _find_and_stop(deps: Deps, job: Job, remote: Remote) -> Change:
-    """The submission had no clear end: what cannot be found (twice) need not be stopped."""
-    found = await find_remote_job(job, remote)
+    """The submission had no clear end: what cannot be found (a few times) need not be stopped, or cannot be."""
+    found, searched = await look_for(job, remote)
     if found is not None:
         change = _again(deps, job, None, 0.0)
         return replace(change, fields={**change.fields, "external_job_id": found.remote_id})
-    if job.searches + 1 >= SEARCHES_NEEDED:
+    if searched.verdict is Verdict.SEND_AGAIN:
         return cancelled("Job cancelled; the service does not have it")
+    if searched.verdict is Verdict.ASK_OWNER:
+        return cancelled(
+            f"Job cancelled here; it may still run at {remote.name}, which cannot show all its runs: its results are dropped"
+        )
     change = _again(deps, job, None, deps.settings.recovery_wait_s)
-    return replace(change, fields={**change.fields, "searches": job.searches + 1})
+    counts = {"searches": searched.searches, "doubts": searched.doubts}
+    return replace(change, fields={**change.fields, **counts})
 
 
 async def _stop_remote(deps: Deps, job: Job, remote: Remote, external_id: str) -> Change:
@@ -130,6 +136,7 @@ async def _stop_remote(deps: Deps, job: Job, remote: Remote, external_id: str) -
         await remote.adapter.cancel(external_id)
     except (Rejected, RemoteNotFound) as error:
         log.info("engine.cancel_refused", job_id=str(job.id), reason=error.reason)
+    taken_at = job.cancel_taken_at or deps.now()
     status = await remote.adapter.status(external_id)
     match status.state:
         case RemoteState.SUCCEEDED:
@@ -142,8 +149,21 @@ async def _stop_remote(deps: Deps, job: Job, remote: Remote, external_id: str) -
             settle = timedelta(seconds=deps.settings.settle_wait_s)
             change = observe(job, status, remote.name, deps.now(), settle)
             return change or cancelled("Job cancelled")
+        case _ if (
+            deps.now() - taken_at
+        ).total_seconds() >= remote.adapter.capabilities.cancel_wait_s:
+            return cancelled(_left_alone(remote.name, status.state))
         case _:
-            return _again(deps, job, None, _confirm_in_s(deps, job))
+            change = _again(deps, job, None, _confirm_in_s(deps, job))
+            return replace(change, fields={**change.fields, "cancel_taken_at": taken_at})
+
+
+def _left_alone(service: str, state: RemoteState) -> str:
+    if state is RemoteState.MISSING:
+        return f"Job cancelled here; {service} does not know it"
+    return (
+        f"Job cancelled here; {service} was asked to stop it and goes on: its results are dropped"
+    )
 
 
 def _confirm_in_s(deps: Deps, job: Job) -> float:

@@ -15,16 +15,16 @@ from app.core.jobs import Action, Event, Stage
 from app.core.models import Job
 from app.core.notices import NoticeEvent
 from app.core.remote import RemoteState, RemoteStatus
-from app.db.engine import Account, claim_step, get_account
+from app.db.engine import ENGINE, Account, claim_step, get_account
 from app.security.vault import VaultError
 from app.usecases.deps import Deps
 from app.usecases.engine.changes import apply, hand_on, in_seconds, record
 from app.usecases.engine.fetching import TriedTooOften, Unreadable, fetch, note_offer
 from app.usecases.engine.leases import LeaseLost, guarded_step
 from app.usecases.engine.refusals import goes_on
-from app.usecases.engine.remote import Remote, open_remote, unavailable
+from app.usecases.engine.remote import Remote, get_service, open_remote, unavailable
 from app.usecases.engine.rescue import keep_messages
-from app.usecases.results import create_archive
+from app.usecases.results import create_archive, has_members
 
 MAX_EMPTY_LISTS = 10
 MAX_LISTS = 5
@@ -104,7 +104,7 @@ async def _collect(deps: Deps, job: Job, remote: Remote) -> Change | None:
     current = job
     for _ in range(MAX_LISTS):
         outputs = await remote.adapter.outputs(job.external_job_id or "")
-        if _is_too_early(job, outputs):
+        if await _is_too_early(deps, job, remote, outputs):
             return _not_there_yet(deps, job, remote)
         tries = await note_offer(deps, job, outputs)
         # Reports first: should a result be the trouble, they are there to read.
@@ -121,11 +121,18 @@ async def _collect(deps: Deps, job: Job, remote: Remote) -> Change | None:
     return _wait(Stage.DOWNLOADING, None, deps.now(), 0)
 
 
-def _is_too_early(job: Job, outputs: Sequence[RemoteOutput]) -> bool:
-    """A server says «done» a little before its files are listed, one after the other (cloudgene3 Queue.run)."""
-    if job.outcome != "completed":
+async def _is_too_early(
+    deps: Deps, job: Job, remote: Remote, outputs: Sequence[RemoteOutput]
+) -> bool:
+    """A server says «done» a little before its files are listed, one after the other (cloudgene3 Queue.run).
+
+    Results that the remote's workflow has pushed are results too.
+    """
+    if job.outcome != "completed" or not remote.adapter.capabilities.needs_results:
         return False
     if any(item.role == "result" for item in outputs):
+        return False
+    if await ENGINE.has_results.value(deps.pool, job_id=job.id):
         return False
     wants_results = not (job.options.get("mode") or "").startswith("qc")
     return not outputs or (wants_results and job.failures < MAX_EMPTY_LISTS)
@@ -208,13 +215,19 @@ def _unreadable(deps: Deps, job: Job, error: Unreadable) -> Change | None:
 
 
 async def _complete(deps: Deps, job: Job) -> None:
-    """All is here: the archive and the end of the job, in one transaction."""
+    """All that can be had is here: the archive and the end of the job, in one transaction."""
+    service = await get_service(deps, job.service_id)
     async with deps.pool.acquire() as conn, conn.transaction():
-        archive = await create_archive(conn, job.id, job.user_id, job.name)
+        held = await ENGINE.count_held.value(conn, job_id=job.id)
+        archive, said = None, f"Results are ready at {service.name}"
+        if not held or await has_members(conn, job.id):
+            archive = await create_archive(conn, job.id, job.user_id, job.name)
+            said = "Results ready for download"
+            said += f"; {held} more at {service.name}" if held else ""
         end = Change(
             Event.COMPLETE,
-            "Results ready for download",
-            fields={"results_file_id": archive},
+            said,
+            fields={"results_file_id": archive, "results_held": held},
             notices=(NoticeEvent.JOB_COMPLETED,),
         )
         written = await record(deps, conn, job, end)

@@ -45,7 +45,10 @@ class TriedTooOften(Exception):
 
 
 async def note_offer(deps: Deps, job: Job, outputs: Sequence[RemoteOutput]) -> dict[str, int]:
-    """Remember what the remote offers; give the keys of what is still to be fetched, with how often it was tried."""
+    """Remember what the remote offers; give the keys of what is still to be fetched, with how often it was tried.
+
+    What is held at the service is remembered and never fetched.
+    """
     async with deps.pool.acquire() as conn, conn.transaction():
         for item in outputs:
             await ENGINE.note_output.run(
@@ -55,13 +58,18 @@ async def note_offer(deps: Deps, job: Job, outputs: Sequence[RemoteOutput]) -> d
                 name=item.name,
                 role=item.role,
                 downloads_left=item.downloads_left,
+                held_at=item.held_at,
+                size_bytes=item.size_bytes,
             )
         rows = await ENGINE.list_outputs.rows(conn, job_id=job.id)
     offered = {item.key for item in outputs}
     return {
         row["key"]: row["attempts"]
         for row in rows
-        if row["key"] in offered and row["fetched_at"] is None and not row["skipped"]
+        if row["key"] in offered
+        and row["fetched_at"] is None
+        and row["held_at"] is None
+        and not row["skipped"]
     }
 
 

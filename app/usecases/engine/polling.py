@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from app.adapters.base import AdapterError, CredentialRejected, Rejected, RemoteNotFound
-from app.core.changes import Change, observe
+from app.core.changes import Change, observe, seen_again
 from app.core.errors import NoCredentials
 from app.core.jobs import Event, Stage, unchanged
 from app.core.models import Job
@@ -62,6 +62,7 @@ async def look(deps: Deps, account_id: int, failures: int) -> Look:
 async def _failed(
     deps: Deps, service: str, jobs: list[Job], error: AdapterError, failures: int, interval_s: float
 ) -> Look:
+    await _forget_missing(deps, service, jobs)
     if failures + 1 >= TELL_OUTAGE_AFTER:
         await _tell_outage(deps, service, jobs, error.reason)
     return Look(len(jobs), 0, failed=True, interval_s=interval_s)
@@ -89,6 +90,7 @@ async def _look(deps: Deps, remote: Remote, jobs: list[Job], interval_s: float) 
             except AdapterError as error:
                 # One job that the service cannot tell about must not hide the others.
                 trouble = error
+                await _forget_missing(deps, remote.name, [job])
                 continue
         seen += 1
         changed += await _observe(deps, remote, job, status)
@@ -107,7 +109,8 @@ def _listed(seen: Mapping[str, RemoteStatus], job: Job) -> RemoteStatus | None:
 
 async def _observe(deps: Deps, remote: Remote, job: Job, status: RemoteStatus) -> int:
     settle = timedelta(seconds=deps.settings.settle_wait_s)
-    change = observe(job, status, remote.name, deps.now(), settle)
+    lost_after = timedelta(seconds=remote.adapter.capabilities.lost_after_s)
+    change = observe(job, status, remote.name, deps.now(), settle, lost_after)
     written = None
     if change is not None:
         written = await apply(deps, job, change, seen=job.updated_at)
@@ -159,15 +162,23 @@ async def _hold_credential(deps: Deps, account: Account, jobs: list[Job], reason
 
 async def _hold(deps: Deps, job: Job, said: str) -> int:
     if job.stage is Stage.CREDENTIAL_NEEDED:
+        await _forget_missing(deps, "", [job])
         return 0
     change = Change(
         unchanged(job.status),
         said,
         Stage.CREDENTIAL_NEEDED,
-        fields={"hold_reason": said},
+        fields={"hold_reason": said, "missing_since": None},
         notices=(NoticeEvent.CREDENTIAL_NEEDED,),
     )
     return int(await apply(deps, job, change, seen=job.updated_at) is not None)
+
+
+async def _forget_missing(deps: Deps, service: str, jobs: list[Job]) -> None:
+    """No answer says nothing about a job: that it was missing counts anew, so that an outage never makes a job lost."""
+    for job in jobs:
+        if job.missing_since is not None:
+            await apply(deps, job, seen_again(job, service), seen=job.updated_at)
 
 
 async def _tell_outage(deps: Deps, service: str, jobs: list[Job], reason: str) -> None:
