@@ -24,6 +24,7 @@ from app.adapters.wes.config import Auth, WesConfig
 from app.adapters.wes.info import ServiceInfo, detect, is_service_info, read_info
 
 _LONGEST = 8192
+_SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "signature", "sig"})
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
@@ -74,7 +75,7 @@ class Client:
 
     async def headers_for(self, url: URL) -> dict[str, str]:
         """Give the headers for an address that a server named: the credential goes to the base URL's origin only."""
-        is_own = url.scheme in {"http", "https"} and url.origin() == self.origin
+        is_own = url.origin() == self.origin and not is_signed(url)
         return {**(await self.auth() if is_own else {}), **self._agent}
 
     async def call(
@@ -190,6 +191,11 @@ def auth_kind(auth: Auth | None, credential: Credential | None) -> str:
     if credential is None:
         return "none"
     return "password" if credential.token is None and credential.password else "bearer"
+
+
+def is_signed(url: URL) -> bool:
+    """Say whether an address carries its own signature: object stores refuse a second credential."""
+    return any(name.lower() in _SIGNATURES for name in url.query)
 
 
 def is_run_id(text: object) -> bool:

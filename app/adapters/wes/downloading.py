@@ -19,7 +19,7 @@ from app.adapters.base import (
     Sink,
 )
 from app.adapters.transport import Download
-from app.adapters.wes.client import Client
+from app.adapters.wes.client import Client, is_signed
 from app.adapters.wes.outputs import Found, flatten
 
 
@@ -40,7 +40,9 @@ async def fetch(client: Client, output: RemoteOutput, sink: Sink, progress: Prog
     async with client.transport.stream_get(
         source.url, headers=headers, allow_insecure=source.insecure
     ) as download:
-        is_bare = download.redirected or source.url.origin() != client.origin
+        is_bare = (
+            download.redirected or is_signed(source.url) or source.url.origin() != client.origin
+        )
         if download.answer.status != 200:
             raise _refusal(client, download, is_bare=is_bare)
         _check_kind(download, output.name)
@@ -64,8 +66,11 @@ async def _source(client: Client, address: str) -> _Source:
         url = URL(address, encoded=True)
         if url.scheme == "drs":
             return await _resolve(client, url)
+        is_fit = url.scheme in {"http", "https"} and bool(url.host) and url.port is not None
     except ValueError:
-        raise RemoteNotFound("The service names an address that makes no sense.") from None
+        is_fit = False
+    if not is_fit:
+        raise RemoteNotFound("The service names an address that makes no sense.")
     return _Source(url, insecure=client.allow_insecure)
 
 

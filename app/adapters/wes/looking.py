@@ -86,7 +86,7 @@ async def run_log(client: Client, run_id: str) -> dict[str, object]:
             raise ServiceUnavailable(error.reason)
         raise error
     said = await off_loop(len(answer.body), answer.object)
-    if said.get("run_id", run_id) != run_id:
+    if said.get("run_id", run_id) != run_id or not {"run_id", "state"} & said.keys():
         raise ServiceUnavailable("The service answered with something else than the run.")
     return said
 
