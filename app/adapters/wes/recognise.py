@@ -7,7 +7,6 @@ from app.adapters.base import (
     AdapterError,
     Choice,
     Credential,
-    CredentialRejected,
     Recognised,
     ServiceUnavailable,
     UntrustedAddress,
@@ -36,27 +35,27 @@ async def recognise(
     base_url: str,
     *,
     allow_insecure: bool,
-    credential: Credential | None,
+    credential: Credential | None,  # noqa: ARG001 - as every dialect's
 ) -> Recognised | None:
     """Look at the address itself and at `…/ga4gh/wes/v1`; give a proposal, or None where no WES server answers.
+
+    The credential is sent to nobody: what stands at the address is not known yet, and `/service-info` is open.
 
     Raises `ValueError` for what cannot be a base URL, and `NotSent` (a `ServiceUnavailable`) or `UntrustedAddress` where nothing
     could be asked.
     """
-    given = base_url.strip().rstrip("/").removesuffix("/service-info")
+    given = base_url.strip().rstrip("/").removesuffix("/service-info").removesuffix("/runs")
     roots = [given]
     if not given.endswith("/".join(PREFIX)):
         roots.append("/".join((given, *PREFIX)))
     for root in roots:
         endpoint = Endpoint.parse(root, allow_insecure=allow_insecure)
-        client = Client(transport, endpoint, WesConfig(allow_insecure=allow_insecure), credential)
+        client = Client(transport, endpoint, WesConfig(allow_insecure=allow_insecure), None)
         try:
             answer = await client.call("GET", "service-info", auth=False)
-            if answer.status in {401, 403} and credential is not None:
-                answer = await client.call("GET", "service-info")
         except (NotSent, UntrustedAddress):
             raise
-        except (ServiceUnavailable, CredentialRejected):
+        except ServiceUnavailable:
             continue
         said = json_object(answer)
         if answer.status == 200 and said is not None and is_service_info(said):

@@ -173,6 +173,7 @@ async def test_recognise_when_something_else_is_there_then_nothing(transport: Tr
                 transport, server.url, allow_insecure=True, credential=Credential(token="t")
             )
             assert seen is None
+        assert all("Authorization" not in item.headers for item in server.requests)
 
 
 async def test_recognise_when_nothing_can_be_asked_then_said_so(transport: Transport) -> None:
