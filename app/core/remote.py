@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+_REMOTE_NAME = re.compile(r"fi-[0-9a-f]{32}")
 _REMOTE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,199}")
 
 
@@ -64,3 +65,8 @@ class RemoteStatus:
 def is_remote_id(text: str) -> bool:
     """Tell whether a person's word can be a remote job's id: it becomes a part of an address, and must not lead elsewhere."""
     return _REMOTE_ID.fullmatch(text) is not None
+
+
+def is_remote_name(text: str) -> bool:
+    """Tell whether a name is one that a platform gave to one of its jobs (`app.usecases.creation`)."""
+    return _REMOTE_NAME.fullmatch(text) is not None

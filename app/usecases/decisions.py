@@ -7,7 +7,7 @@ from app.core.changes import Change
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.jobs import Stage
 from app.core.models import Job, build
-from app.core.remote import RemoteState, RemoteStatus, is_remote_id
+from app.core.remote import RemoteState, RemoteStatus, is_remote_id, is_remote_name
 from app.db.engine import ENGINE, get_account
 from app.db.jobs import JobDetail, find_own_job, with_inputs
 from app.db.queries import Connection
@@ -125,7 +125,9 @@ async def _ensure_free(conn: Connection, job: Job, external_id: str, status: Rem
         external_id=external_id,
         remote_name=status.name,
     )
-    if holder is not None:
+    told = status.name or ""
+    is_foreign = told != job.remote_name and is_remote_name(told)  # of a job that was deleted here
+    if holder is not None or is_foreign:
         raise Conflict("This run is another job's", code="run_taken")
 
 

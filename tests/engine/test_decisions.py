@@ -196,6 +196,7 @@ async def test_adopt_when_the_run_is_not_there_or_not_this_jobs_then_refused(
     assert other.external_job_id
     eve = await make_person(stage, "eve")
     stage.service.jobs.append(FakeJob("renamed", other.remote_name, "researcher", stage.clock()))
+    stage.service.jobs.append(FakeJob("erased", f"fi-{'a' * 32}", "researcher", stage.clock()))
     missing = FakeJob("away", "x", "researcher", stage.clock(), RemoteState.MISSING)
     stage.service.jobs.append(missing)
     for run_id, kind, code in (
@@ -203,6 +204,7 @@ async def test_adopt_when_the_run_is_not_there_or_not_this_jobs_then_refused(
         ("away", NotFound, "remote_not_found"),
         (other.external_job_id, Conflict, "run_taken"),
         ("renamed", Conflict, "run_taken"),
+        ("erased", Conflict, "run_taken"),
         ("../../admin", InvalidInput, "invalid_run_id"),
         ("a b", InvalidInput, "invalid_run_id"),
         ("", InvalidInput, "invalid_run_id"),
