@@ -29,6 +29,12 @@ from app.adapters.payload import MultipartUpload
 
 ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
 MAX_REDIRECTS = 3
+KEPT_S = 1.0
+"""For how many idle seconds a connection is used again: within a burst of calls, and not after that.
+
+Servers close idle ones after two seconds or more (gunicorn). One that forks meanwhile, as Toil does for each run, closes them
+without the client seeing it, and a call on such a connection would get no answer until it times out.
+"""
 _DOWNLOAD_BUFFER_BYTES = 1024 * 1024
 
 
@@ -98,6 +104,7 @@ class Transport:
             ssl=self._ssl,
             limit=0,  # how many calls there may be is the caller's to say; one stuck service must not hold up another
             force_close=not kept,
+            keepalive_timeout=KEPT_S if kept else None,
         )
         return aiohttp.ClientSession(
             connector=connector,

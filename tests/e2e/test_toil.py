@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+import pytest_asyncio
 from yarl import URL
 
 from app.genotypes.testdata import write_test_files
@@ -28,6 +29,8 @@ SETTINGS = {
     "FIP_HEALTH_INTERVAL_S": "2",
 }
 LIMIT_S = 90.0
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def service_at(front: Front, toil: Toil) -> dict[str, Any]:
@@ -129,11 +132,13 @@ class Site:
         return runs[0]
 
 
-@pytest.fixture
-async def site(tmp_path: Path, toil: Toil) -> AsyncIterator[Site]:
-    """A platform whose only service is Toil."""
-    file = write_test_files(tmp_path / "input", None)[0].path
-    scene = Scene(tmp_path, SETTINGS, with_sandbox=False)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(servers_dir: Path, toil: Toil) -> AsyncIterator[Site]:
+    """A platform whose only service is Toil; the tests of this module share it, and the event loop that it takes."""
+    root = servers_dir / "site"
+    root.mkdir()
+    file = write_test_files(root / "input", None)[0].path
+    scene = Scene(root, SETTINGS, with_sandbox=False)
     async with open_front(toil.base, toil.work_dir) as front, scene:
         client = scene.client
         await scene.sign_in("admin")
@@ -144,6 +149,13 @@ async def site(tmp_path: Path, toil: Toil) -> AsyncIterator[Site]:
         await scene.sign_in()
         listed = await client.call("GET", panels, expect=200)
         yield Site(scene, toil, front, int(service["id"]), int(listed[0]["id"]), file)
+
+
+@pytest.fixture
+def site(running: Site) -> Site:
+    """The platform, with a front that has lost nothing yet."""
+    running.front.reset()
+    return running
 
 
 @pytest.fixture

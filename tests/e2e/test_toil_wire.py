@@ -26,7 +26,11 @@ RETRY_NOTHING = '{"--retryCount": "0"}'
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     """Calls Toil over HTTP."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+    # A new connection for each call: what becomes of kept ones is tried below.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=aiohttp.ClientTimeout(total=30)
+    ) as session:
         yield session
 
 
@@ -221,3 +225,23 @@ async def test_run_when_its_id_is_unknown_then_it_is_not_found(
         refused = await answer(response, 404)
     assert refused["status_code"] == 404
     assert "msg" in refused
+
+
+async def test_connection_when_kept_idle_over_a_submission_then_nobody_answers_on_it(
+    session: aiohttp.ClientSession, toil: Toil
+) -> None:
+    tag = uuid4().hex
+    hold = toil.hold(tag)
+    async with aiohttp.ClientSession() as keeping:
+        async with keeping.get(f"{toil.base}/service-info") as response:
+            await answer(response)
+        run_id = await submit(session, toil, hold, tag=tag)
+        # The server closes what is idle for two seconds, but the run's process, which it forked, has the connection too:
+        # the client sees no end of it.
+        await asyncio.sleep(4)
+        with pytest.raises(TimeoutError):
+            await keeping.get(f"{toil.base}/service-info", timeout=aiohttp.ClientTimeout(total=5))
+    async with session.get(f"{toil.base}/service-info") as response:
+        await answer(response)
+    hold.unlink()
+    await states_until(session, toil, run_id, is_final)

@@ -31,6 +31,11 @@ class Front:
     """The loss that met each submission, as it happened; empty where it went well."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def reset(self) -> None:
+        """Forget what happened, and lose nothing."""
+        self.losses.clear()
+        self.taken = asyncio.Queue()
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Pass a call on."""
         body = await request.read()
