@@ -157,9 +157,9 @@ class WesAdapter:
     async def outputs(self, remote_id: str) -> Sequence[RemoteOutput]:
         """Read what the run names as its outputs."""
         client, config = self._client, self._config.outputs
-        await looking.ensure_known(client, remote_id)
         if config.mode == "none":
             return ()
+        await looking.ensure_known(client, remote_id)
         run = await looking.run_log(client, remote_id)
         traits = TRAITS[await client.dialect()]
         located = await off_loop(len(str(run)), lambda: self._located(run, remote_id, traits))
