@@ -160,7 +160,7 @@ class WesAdapter:
         if config.mode == "none":
             return ()
         await looking.ensure_known(client, remote_id)
-        run = await looking.run_log(client, remote_id)
+        run = await looking.run_with_outputs(client, remote_id)
         traits = TRAITS[await client.dialect()]
         located = await off_loop(len(str(run)), lambda: self._located(run, remote_id, traits))
         if located.refused or located.left_out:
