@@ -180,6 +180,7 @@ class FakeWes(WesServer):
                 web.get(
                     f"{self.base}/runs/{{id}}/outputs/{{name:.+}}", self.get_file, allow_head=False
                 ),
+                web.get(f"{self.base}/runs/{{id}}/outputs", self.list_outputs),
                 web.post(f"{self.base}/token", self.token),
             ]
         )
@@ -241,10 +242,6 @@ class FakeWes(WesServer):
             return refused
         if run is None:
             return error(404, f"Run ID {request.match_info['id']} not found.")
-        listed = [
-            {"file_name": name, "file_url": f"{self.url}/runs/{run.run_id}/outputs/{name}"}
-            for name in run.files
-        ]
         return web.json_response(
             {
                 "run_id": run.run_id,
@@ -253,9 +250,25 @@ class FakeWes(WesServer):
                 "run_log": {"exit_code": 0, "start_time": run.start_time, "stderr": ""}
                 | run.run_log,
                 "task_logs": run.task_logs,
-                "outputs": run.outputs if run.outputs is not None else (listed or None),
+                "outputs": self.outputs_of(run) or None,
             }
         )
+
+    def outputs_of(self, run: Run) -> Any:
+        if run.outputs is not None:
+            return run.outputs
+        return [
+            {"file_name": name, "file_url": f"{self.url}/runs/{run.run_id}/outputs/{name}"}
+            for name in run.files
+        ]
+
+    async def list_outputs(self, request: web.Request) -> web.StreamResponse:
+        if refused := self.refusal(request):
+            return refused
+        run = self.runs.get(request.match_info["id"])
+        if run is None:
+            return error(404, f"Run ID {request.match_info['id']} not found.")
+        return web.json_response({"outputs": self.outputs_of(run)})
 
     async def get_status(self, request: web.Request) -> web.StreamResponse:
         if refused := self.refusal(request):

@@ -157,10 +157,10 @@ class WesAdapter:
     async def outputs(self, remote_id: str) -> Sequence[RemoteOutput]:
         """Read what the run names as its outputs."""
         client, config = self._client, self._config.outputs
-        await looking.ensure_known(client, remote_id)
         if config.mode == "none":
             return ()
-        run = await looking.run_log(client, remote_id)
+        await looking.ensure_known(client, remote_id)
+        run = await looking.run_with_outputs(client, remote_id)
         traits = TRAITS[await client.dialect()]
         located = await off_loop(len(str(run)), lambda: self._located(run, remote_id, traits))
         if located.refused or located.left_out:

@@ -3,6 +3,7 @@
 Paths are joined to the base URL as text: some servers serve at the root, others below `/ga4gh/wes/v1` (or anything else).
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 
@@ -47,6 +48,7 @@ class Client:
         self.kind = auth_kind(config.auth, credential)
         self._credential = credential
         self._logged_in: str | None = None
+        self._logging_in = asyncio.Lock()
         self._info: ServiceInfo | None = None
         self._agent = {"User-Agent": config.user_agent} if config.user_agent else {}
 
@@ -95,14 +97,20 @@ class Client:
         answer = await self.transport.request_json(
             method, url, headers=headers, allow_insecure=self.allow_insecure, once=once
         )
-        if answer.status == 401 and auth and self.kind == "password" and self._logged_in:
-            # The token that the password gave has ended: a new one, once. 401 says that nothing was done.
-            self._logged_in = None
+        if answer.status == 401 and auth and self.forget(headers):
+            # 401 says that nothing was done: once more, with a new token.
             headers = {**await self.auth(), **self._agent}
             answer = await self.transport.request_json(
                 method, url, headers=headers, allow_insecure=self.allow_insecure, once=once
             )
         return answer
+
+    def forget(self, refused: Mapping[str, str]) -> bool:
+        """Forget the token that a password gave, which these headers carried, as it has ended. Say whether there was one."""
+        carried = refused.get("Authorization")
+        if carried == f"Bearer {self._logged_in}":
+            self._logged_in = None
+        return carried is not None and self.kind == "password"
 
     async def upload_headers(self) -> dict[str, str]:
         """Give the headers of a submission."""
@@ -145,9 +153,13 @@ class Client:
         return detect(self._info) if self._info is not None else None
 
     async def _login(self) -> str:
-        """Change user name and password for a token, once per adapter."""
-        if self._logged_in is not None:
+        """Change user name and password for a token, once per adapter, however many calls are made at the same time."""
+        async with self._logging_in:
+            if self._logged_in is None:
+                self._logged_in = await self._token_for_password()
             return self._logged_in
+
+    async def _token_for_password(self) -> str:
         own = self._credential
         if own is None or not own.username or not own.password:
             raise CredentialRejected(
@@ -173,8 +185,7 @@ class Client:
         token = loose.as_text(answer.object().get("access_token"))
         if not token:
             raise ServiceUnavailable(f"{answer.host} gave no token for the user name and password.")
-        self._logged_in = _usable(token, answer.host)
-        return self._logged_in
+        return _usable(token, answer.host)
 
     def _token_url(self) -> URL:
         given = (self.config.auth.token_url if self.config.auth else None) or "token"

@@ -36,6 +36,21 @@ async def fetch(client: Client, output: RemoteOutput, sink: Sink, progress: Prog
     if not output.address:
         raise RemoteNotFound(f"The file is held at the service: {output.held_at or output.name}")
     source = await _source(client, output.address)
+    if not await _received(client, source, output, sink, progress, may_renew=True):
+        # The token that a password gave has ended, as it may among many files: once more, with a new one.
+        await _received(client, source, output, sink, progress, may_renew=False)
+
+
+async def _received(
+    client: Client,
+    source: _Source,
+    output: RemoteOutput,
+    sink: Sink,
+    progress: Progress,
+    *,
+    may_renew: bool,
+) -> bool:
+    """Receive and check the file. False: the token was refused, and another can be had."""
     headers = {**await client.headers_for(source.url), **source.headers}
     async with client.transport.stream_get(
         source.url, headers=headers, allow_insecure=source.insecure
@@ -43,6 +58,8 @@ async def fetch(client: Client, output: RemoteOutput, sink: Sink, progress: Prog
         is_bare = (
             download.redirected or is_signed(source.url) or source.url.origin() != client.origin
         )
+        if download.answer.status == 401 and may_renew and client.forget(headers):
+            return False
         if download.answer.status != 200:
             raise _refusal(client, download, is_bare=is_bare)
         _check_kind(download, output.name)
@@ -58,6 +75,7 @@ async def fetch(client: Client, output: RemoteOutput, sink: Sink, progress: Prog
                 if output.size_bytes is not None
                 else (found.size_bytes if found else None),
             )
+    return True
 
 
 async def _source(client: Client, address: str) -> _Source:

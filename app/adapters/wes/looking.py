@@ -86,6 +86,19 @@ async def ensure_known(client: Client, run_id: str) -> None:
         raise RemoteNotFound(f"{client.host} does not list this run.")
 
 
+async def run_with_outputs(client: Client, run_id: str) -> dict[str, object]:
+    """Read an object whose `outputs` are those of the run: the whole run, or, where the server has it, the list alone.
+
+    sapporo puts the engine's whole output into the run, which is too large to be read where an engine is loud.
+    """
+    if TRAITS[await client.dialect()].own_outputs:
+        answer = await client.call("GET", "runs", run_id, "outputs")
+        said = json_object(answer) if answer.status == 200 else None
+        if said is not None and isinstance(said.get("outputs"), list):
+            return said
+    return await run_log(client, run_id)
+
+
 async def run_log(client: Client, run_id: str) -> dict[str, object]:
     """Read `/runs/{id}`. Raises `ServiceUnavailable` for whatever is not this run's, and what a status stands for."""
     answer = await client.call("GET", "runs", run_id)

@@ -6,9 +6,13 @@ Incident: a sapporo in a container, without a `--base-url`, named its results `h
 import pytest
 
 from app.adapters.endpoint import Endpoint
+from app.adapters.transport import Transport
+from app.adapters.wes.adapter import open_adapter
 from app.adapters.wes.config import OutputsConfig, PathMap
 from app.adapters.wes.locating import locate
 from app.adapters.wes.outputs import Found
+from tests.fakes.recording import answer
+from tests.fakes.wes import FakeWes, Run
 
 RUN = "541c63e6-5b9f-4103-ae27-5be020308390"
 HOME = "https://wes.example.org/api"
@@ -60,3 +64,23 @@ def test_a_map_of_the_configuration_comes_first() -> None:
 def test_a_link_cannot_climb_out_of_the_run(rest: str) -> None:
     link = f"http://0.0.0.0:1122/runs/{RUN}/outputs/{rest}"
     assert address(link) == link
+
+
+async def test_results_of_a_loud_engine_are_listed(transport: Transport) -> None:
+    """Incident: a run whose log is larger than any answer that is read was never collected."""
+    async with FakeWes(tokens=set()) as server:
+        run = Run(RUN, [], state="COMPLETE", files={"a.vcf.gz": b"vcf"})
+        run.run_log["stderr"] = "a line of a loud engine\n" * 800_000
+        server.runs[RUN] = run
+        peer = open_adapter(transport, server.url, {"allow_insecure": True}, None)
+        assert [item.name for item in await peer.outputs(RUN)] == ["a.vcf.gz"]
+
+
+async def test_a_list_that_makes_no_sense_is_read_from_the_run_instead(
+    transport: Transport,
+) -> None:
+    async with FakeWes(tokens=set()) as server:
+        server.runs[RUN] = Run(RUN, [], state="COMPLETE", files={"a.vcf.gz": b"vcf"})
+        server.misbehave(answer(200, "[]"), path=f"/runs/{RUN}/outputs")
+        peer = open_adapter(transport, server.url, {"allow_insecure": True}, None)
+        assert [item.name for item in await peer.outputs(RUN)] == ["a.vcf.gz"]
