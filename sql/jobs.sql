@@ -4,13 +4,13 @@
 -- A job that has just been created.
 insert into imputation_jobs (
     id, user_id, name, description, service_id, account_id, reference_panel_id, panel_key, panel_name, input_format,
-    build, phasing, phasing_engine, population, options, input_file_id, input_count, retry_of, remote_name, archive_secret,
-    archive_secret_key_id, created_at, updated_at
+    build, phasing, phasing_engine, population, options, input_file_id, input_count, retry_of, batch_id, batch_position, remote_name,
+    archive_secret, archive_secret_key_id, created_at, updated_at
 )
 values (
     :id, :user_id, :name, :description, :service_id, :account_id, :reference_panel_id, :panel_key, :panel_name,
-    :input_format, :build, :phasing, :phasing_engine, :population, :options, :input_file_id, :input_count, :retry_of, :remote_name,
-    :archive_secret, :archive_secret_key_id, :now, :now
+    :input_format, :build, :phasing, :phasing_engine, :population, :options, :input_file_id, :input_count, :retry_of, :batch_id,
+    :batch_position, :remote_name, :archive_secret, :archive_secret_key_id, :now, :now
 )
 returning *
 
@@ -26,12 +26,17 @@ select input_count from imputation_jobs where id = :job_id
 -- A job of a user's, held for deletion.
 select * from imputation_jobs where id = :job_id and user_id = :user_id for update
 
+-- name: hold_job
+-- A job, held against deletion until the transaction ends.
+select id from imputation_jobs where id = :job_id for key share
+
 -- name: list_jobs
 -- A user's jobs, newest first.
 select * from imputation_jobs
 where user_id = :user_id
     and (:statuses::text[] is null or status = any(:statuses))
     and (:service_id::bigint is null or service_id = :service_id)
+    and (:batch_id::uuid is null or batch_id = :batch_id)
     and (:since::timestamptz is null or created_at >= :since)
     and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
 order by created_at desc, id limit :limit offset :offset
@@ -42,6 +47,7 @@ select count(*) from imputation_jobs
 where user_id = :user_id
     and (:statuses::text[] is null or status = any(:statuses))
     and (:service_id::bigint is null or service_id = :service_id)
+    and (:batch_id::uuid is null or batch_id = :batch_id)
     and (:since::timestamptz is null or created_at >= :since)
     and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
 

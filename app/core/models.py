@@ -235,6 +235,18 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """The jobs that were made of one upload; how it stands follows from them (`app.core.batches`)."""
+
+    id: UUID
+    user_id: int
+    name: str
+    description: str
+    retry_of: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StatusUpdate:
     """One change in a job's life."""
 

@@ -258,6 +258,11 @@ def _options(text: str | None) -> dict[str, str] | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
+    return read_options(value)
+
+
+def read_options(value: object) -> dict[str, str]:
+    """Read the options from what their JSON says. Raises InvalidInput."""
     if not isinstance(value, dict) or len(value) > MAX_OPTIONS:
         message = f"options is a JSON object of at most {MAX_OPTIONS} names and values"
         raise refuse("options", "invalid_options", message, 'For example {"r2Filter": "0.3"}.')

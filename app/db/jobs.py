@@ -45,6 +45,7 @@ class JobFilter:
     service_id: int | None = None
     since: datetime | None = None
     text: str | None = None
+    batch_id: UUID | None = None
 
 
 async def find_own_job(db: Executor, job_id: UUID, user_id: int) -> Job | None:
@@ -62,7 +63,8 @@ async def list_own_jobs(
         "statuses": None if wanted.statuses is None else list(wanted.statuses),
         "service_id": wanted.service_id,
         "since": wanted.since,
-        "pattern": None if wanted.text is None else _containing(wanted.text),
+        "pattern": None if wanted.text is None else containing(wanted.text),
+        "batch_id": wanted.batch_id,
     }
     rows = await JOBS.list_jobs.rows(db, **values, limit=limit, offset=offset)
     total = await JOBS.count_jobs.value(db, **values)
@@ -103,6 +105,7 @@ async def ensure_account(conn: Connection, service_id: int, user_id: int | None)
     raise LookupError("the account vanished while it was being made")
 
 
-def _containing(text: str) -> str:
+def containing(text: str) -> str:
+    """Give the pattern (of LIKE) of what holds a text, whatever stands in it."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

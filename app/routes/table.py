@@ -9,6 +9,7 @@ from app.routes import docs, ops
 from app.routes.api import (
     audit,
     auth,
+    batches,
     credentials,
     events,
     files,
@@ -30,6 +31,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *services.ENDPOINTS,
     *panels.ENDPOINTS,
     *jobs.ENDPOINTS,
+    *batches.ENDPOINTS,
     *files.ENDPOINTS,
     *links.ENDPOINTS,
     *notifications.ENDPOINTS,

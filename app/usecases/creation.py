@@ -25,7 +25,8 @@ from app.storage import StoredFile
 from app.usecases import audit
 from app.usecases.deps import Actor, Deps
 from app.usecases.engine.changes import record
-from app.usecases.intake import inspect_stored, no_room, refuse_file
+from app.usecases.intake import inspect_stored, refuse_file
+from app.usecases.room import no_room
 from app.usecases.ruling import Ruling, judge_open_jobs
 
 _PASSWORD_ALPHABET = string.ascii_letters + string.digits
@@ -35,11 +36,13 @@ _SOME_ENGINE = "default"
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a person calls a job, and which job it tries again."""
+    """What a person calls a job, which job it tries again, and its place in the batch that it belongs to."""
 
     name: str
     description: str
     retry_of: UUID | None = None
+    batch_id: UUID | None = None
+    batch_position: int | None = None
 
 
 async def find_inputs(deps: Deps, actor: Actor, file_ids: Sequence[int]) -> list[File]:
@@ -78,7 +81,7 @@ async def insert_input(
     kept: bool = False,
 ) -> File:
     """Write an input file down. `kept` ones outlive the jobs that used them. Raises QuotaExceeded."""
-    await _hold_user(conn, actor)
+    await hold_user(conn, actor)
     row = await FILES.insert_file.row(
         conn,
         user_id=actor.id,
@@ -109,7 +112,7 @@ async def create_job(
     label: Label,
 ) -> JobDetail:
     """Create a queued job over stored inputs. Raises NotFound when an input was deleted meanwhile, QuotaExceeded."""
-    await _hold_user(conn, actor)
+    await hold_user(conn, actor)
     await judge_open_jobs(deps, actor, conn)
     ids = [file.id for file in inputs]
     held = await FILES.hold_inputs.rows(conn, ids=ids, user_id=actor.id)
@@ -128,14 +131,21 @@ async def create_job(
     await FILES.use_inputs.run(conn, ids=ids, expires_at=_input_end(deps))
     job = await _enqueue(deps, conn, job)
     action = "job.submitted" if label.retry_of is None else "job.retried"
-    details = {"service_id": job.service_id, "panel": job.panel_key, "file_ids": ids}
+    details: dict[str, object] = {
+        "service_id": job.service_id,
+        "panel": job.panel_key,
+        "file_ids": ids,
+    }
+    for origin in ("retry_of", "batch_id"):
+        if (origin_id := getattr(label, origin)) is not None:
+            details[origin] = str(origin_id)
     await audit.record(
         conn,
         action,
         actor=actor,
         resource_type="job",
         resource_id=job.id,
-        details={**details, **({"retry_of": str(label.retry_of)} if label.retry_of else {})},
+        details=details,
     )
     return (await with_inputs(conn, [job]))[0]
 
@@ -146,7 +156,7 @@ async def hand_over(deps: Deps, job: Job) -> None:
     await deps.enqueue("deliver_mail", key="mail")
 
 
-async def _hold_user(conn: Connection, actor: Actor) -> None:
+async def hold_user(conn: Connection, actor: Actor) -> None:
     """Let quotas be counted by one transaction of the user's at a time."""
     await JOBS.hold_user.run(conn, user_id=actor.id)
 
@@ -185,6 +195,8 @@ async def _insert_job(
         input_file_id=input_ids[0],
         input_count=len(input_ids),
         retry_of=label.retry_of,
+        batch_id=label.batch_id,
+        batch_position=label.batch_position,
         remote_name=f"fi-{uuid4().hex}",
         archive_secret=sealed,
         archive_secret_key_id=key_id,

@@ -72,7 +72,9 @@ class UploadForm:
                 action="Send what belongs to a job with POST /jobs.",
             )
 
-    async def open_file(self, name: str, file_name: str) -> IncomingFile:
+    async def open_file(
+        self, name: str, file_name: str, expected_bytes: int | None
+    ) -> IncomingFile:
         """Begin the file. Raises AppError."""
         if name not in UPLOAD_FIELDS:
             raise refuse(
@@ -85,7 +87,7 @@ class UploadForm:
             raise refuse(
                 "file", "too_many_files", "An upload holds one file", "Upload them one by one."
             )
-        return await self._intake.open(file_name)
+        return await self._intake.open(file_name, expected_bytes)
 
     def content(self) -> bytes:
         """Give what stands for the request when it is repeated."""
@@ -109,7 +111,7 @@ class UploadForm:
             await _record(conn, self._actor, "uploaded", file)
             if once is not None:
                 await once.remember(conn, file)
-            intake.release()
+            await intake.release(conn)
         return file
 
 

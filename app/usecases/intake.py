@@ -10,45 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.core.errors import FieldError, InvalidInput, QuotaExceeded, TooLarge, Unavailable
+from app.core.errors import FieldError, InvalidInput, TooLarge, Unavailable
 from app.core.models import File
 from app.core.names import clean_file_name
+from app.db.queries import Connection
 from app.genotypes.facts import VcfFacts
 from app.genotypes.findings import Finding, InspectionError, StructureError
 from app.genotypes.sniff import sniff
 from app.storage import PendingFile, StoredFile
-from app.usecases.deps import Deps
+from app.usecases.deps import Actor, Deps
+from app.usecases.room import Room
 
 _INSPECTIONS = {
     "timeout": "The check of the file took too long",
     "out_of_memory": "The check of the file needed too much memory",
 }
-
-
-class Room:
-    """The bytes that a user may still store."""
-
-    def __init__(self, left_bytes: int) -> None:
-        self._left = left_bytes
-
-    @property
-    def is_empty(self) -> bool:
-        return self._left <= 0
-
-    def take(self, size_bytes: int) -> None:
-        """Use some. Raises QuotaExceeded."""
-        self._left -= size_bytes
-        if self._left < 0:
-            raise no_room()
-
-
-def no_room() -> QuotaExceeded:
-    """Give the refusal of what exceeds the user's storage."""
-    return QuotaExceeded(
-        "Your storage on this platform is full",
-        code="storage_quota",
-        action="Delete jobs or files that you no longer need, or ask an administrator for more.",
-    )
 
 
 def refuse_file(findings: Sequence[Finding]) -> InvalidInput:
@@ -95,16 +71,15 @@ class IncomingFile:
 class Intake:
     """The files of one request. Use it with `async with`."""
 
-    def __init__(self, deps: Deps, room: Room) -> None:
+    def __init__(self, deps: Deps, actor: Actor) -> None:
         self._deps = deps
-        self._room = room
+        self._room = Room(deps, actor)
         self.files: list[IncomingFile] = []
         self.stored: list[StoredFile] = []
 
-    async def open(self, raw_name: str) -> IncomingFile:
-        """Begin a file. Raises StorageFull, QuotaExceeded."""
-        if self._room.is_empty:
-            raise no_room()
+    async def open(self, raw_name: str, expected_bytes: int | None) -> IncomingFile:
+        """Begin a file; `expected_bytes` is the most that it and the files behind it can be. Raises StorageFull, QuotaExceeded."""
+        await self._room.reserve(expected_bytes)
         # When the request is cancelled, the file that the thread opens must still be known.
         opening = asyncio.ensure_future(asyncio.to_thread(self._deps.store.create))
         try:
@@ -119,6 +94,7 @@ class Intake:
 
     async def inspect(self) -> list[VcfFacts]:
         """Check the structure of the files, in worker processes. Raises InvalidInput for all that are refused, Unavailable."""
+        await self._room.settle(self._deps.settings.inspect_timeout_s)
         facts = await asyncio.gather(*(self._inspect(file) for file in self.files))
         refused = [item for item in facts if isinstance(item, Finding)]
         if refused:
@@ -133,12 +109,13 @@ class Intake:
         await asyncio.to_thread(self._commit)
         return self.stored
 
-    def release(self) -> None:
+    async def release(self, conn: Connection) -> None:
         """Hand the files over to the transaction that names them; call it last in there.
 
         Should the commit fail, they are files without a row, which the upkeep removes: better than rows without a file
         where only the answer to the commit was lost.
         """
+        await self._room.release(conn)
         self.files, self.stored = [], []
 
     async def __aenter__(self) -> Self:
@@ -150,8 +127,12 @@ class Intake:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        await asyncio.shield(self._close())
+
+    async def _close(self) -> None:
         if self.files:
-            await asyncio.shield(asyncio.to_thread(self._discard))
+            await asyncio.to_thread(self._discard)
+        await self._room.release()
 
     def _commit(self) -> None:
         for file in self.files:

@@ -6,9 +6,10 @@ from uuid import UUID
 import msgspec
 
 from app.core.errors import Conflict, NotFound
-from app.core.models import File, Job, StatusUpdate
+from app.core.models import File, Job, StatusUpdate, build
 from app.core.remote import RemoteMessage
 from app.core.submission import Asked
+from app.db.batches import BATCHES
 from app.db.files import FILES
 from app.db.jobs import (
     JOBS,
@@ -21,7 +22,7 @@ from app.db.jobs import (
     list_updates,
     with_inputs,
 )
-from app.db.queries import Executor
+from app.db.queries import Connection, Executor
 from app.genotypes.facts import VcfFacts
 from app.logs import redact
 from app.usecases import audit
@@ -30,7 +31,7 @@ from app.usecases.deps import Actor, Deps
 from app.usecases.engine.cancellation import request_cancel
 from app.usecases.files import remove_bytes
 from app.usecases.idempotency import Once
-from app.usecases.ruling import judge, missing
+from app.usecases.ruling import Ruling, missing, rule
 
 _CHECK = "Input check"
 
@@ -125,18 +126,29 @@ async def retry_job(deps: Deps, actor: Actor, job_id: UUID, once: Once | None) -
         raise Conflict(
             "The job has not ended yet", code="job_is_open", action="Cancel it before you retry it."
         )
-    ruling = await judge(deps, actor, _asked_again(job))
-    inputs = await _stored_inputs(deps, actor, old)
-    if ruling is None:
-        raise missing("service_id", "Submit a new job.")
-    judge_files(ruling, [await facts_of(deps, file) for file in inputs])
+    ruling, inputs = await judge_again(deps, actor, old)
     label = Label(job.name, job.description, retry_of=job.id)
     async with deps.pool.acquire() as conn, conn.transaction():
+        if not await JOBS.hold_job.rows(conn, job_id=job.id):
+            raise NotFound("There is no such job")
         detail = await create_job(deps, conn, actor, ruling, inputs, label)
         if once is not None:
             await once.remember(conn, detail)
     await hand_over(deps, detail.job)
     return detail
+
+
+async def judge_again(deps: Deps, actor: Actor, old: JobDetail) -> tuple[Ruling, list[File]]:
+    """Judge what a job asked for, and its stored input, as of now; its user's quotas are judged when the new one is made.
+
+    Raises NotFound, Conflict when its panel or its input is gone, NoCredentials, InvalidInput.
+    """
+    ruling = await rule(deps, actor, _asked_again(old.job))
+    inputs = await _stored_inputs(deps, actor, old)
+    if ruling is None:
+        raise missing("service_id", "Submit a new job.")
+    judge_files(ruling, [await facts_of(deps, file) for file in inputs])
+    return ruling, inputs
 
 
 async def delete_job(deps: Deps, actor: Actor, job_id: UUID) -> None:
@@ -151,19 +163,28 @@ async def delete_job(deps: Deps, actor: Actor, job_id: UUID) -> None:
                 code="job_is_open",
                 action="Cancel it before you delete it.",
             )
-        # Two statements: the second sees what another job may have begun to use before the lock was ours.
-        await FILES.lock_job_files.rows(conn, job_id=job_id)
-        deleted = await FILES.delete_job_files.rows(conn, job_id=job_id)
-        await JOBS.delete_job.run(conn, job_id=job_id)
-        await audit.record(
-            conn,
-            "job.deleted",
-            actor=actor,
-            resource_type="job",
-            resource_id=job_id,
-            details={"name": row["name"], "files": len(deleted)},
-        )
-    await remove_bytes(deps, [item["storage_key"] for item in deleted])
+        keys = await forget_job(conn, actor, build(Job, row))
+        if (batch_id := row["batch_id"]) is not None:
+            await BATCHES.lock_batch.run(conn, batch_id=batch_id)
+            await BATCHES.delete_empty.run(conn, batch_id=batch_id)
+    await remove_bytes(deps, keys)
+
+
+async def forget_job(conn: Connection, actor: Actor, job: Job) -> list[str | None]:
+    """Delete a job that the caller has locked, with the files that only it uses; give the keys of their bytes."""
+    # Two statements: the second sees what another job may have begun to use before the lock was ours.
+    await FILES.lock_job_files.rows(conn, job_id=job.id)
+    deleted = await FILES.delete_job_files.rows(conn, job_id=job.id)
+    await JOBS.delete_job.run(conn, job_id=job.id)
+    await audit.record(
+        conn,
+        "job.deleted",
+        actor=actor,
+        resource_type="job",
+        resource_id=job.id,
+        details={"name": job.name, "files": len(deleted)},
+    )
+    return [item["storage_key"] for item in deleted]
 
 
 def _asked_again(job: Job) -> Asked:

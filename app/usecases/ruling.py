@@ -38,11 +38,21 @@ class Ruling:
 async def judge(
     deps: Deps, actor: Actor, asked: Asked, given: frozenset[str] | None = None
 ) -> Ruling | None:
-    """Judge a request; `given` names the fields that are known yet (None: all), and only those are judged.
+    """Judge a request for one job; `given` names the fields that are known yet (None: all), and only those are judged.
 
     Gives None while something needed is not known yet.
     Raises NotFound, NoCredentials, InvalidInput, QuotaExceeded.
     """
+    ruling = await rule(deps, actor, asked, given)
+    if ruling is not None:
+        await judge_open_jobs(deps, actor, deps.pool)
+    return ruling
+
+
+async def rule(
+    deps: Deps, actor: Actor, asked: Asked, given: frozenset[str] | None = None
+) -> Ruling | None:
+    """Judge what a job asks for, but not how many jobs there may be: see `judge`. Raises NotFound, NoCredentials, InvalidInput."""
 
     def is_known(field: str) -> bool:
         return given is None or field in given
@@ -60,7 +70,6 @@ async def judge(
     if panel is None:
         return None
     population = judge_population(asked, panel) if is_known("population") else None
-    await judge_open_jobs(deps, actor, deps.pool)
     return Ruling(service, panel, account_user_id, build, *phasing, population, options)
 
 
@@ -103,12 +112,17 @@ async def _judge_panel(
     return judge_panel(asked.reference_panel_id, service, panels)
 
 
-async def judge_open_jobs(deps: Deps, actor: Actor, db: Executor) -> None:
-    """Raise QuotaExceeded when the user has as many open jobs as a user may."""
+async def judge_open_jobs(deps: Deps, actor: Actor, db: Executor, new_jobs: int = 1) -> None:
+    """Raise QuotaExceeded when the user may not have so many more open jobs."""
     limit = deps.settings.max_open_jobs_per_user
-    if await JOBS.count_open_jobs.value(db, user_id=actor.id) >= limit:
-        raise QuotaExceeded(
-            f"You have {limit} open jobs, as many as you may",
-            code="job_quota",
-            action="Wait until some have ended, or cancel some.",
-        )
+    have = await JOBS.count_open_jobs.value(db, user_id=actor.id)
+    if have + new_jobs <= limit:
+        return
+    full = f"You have {limit} open jobs, as many as you may"
+    raise QuotaExceeded(
+        full
+        if have >= limit
+        else f"You have {have} open jobs and may have {limit}: not {new_jobs} more",
+        code="job_quota",
+        action="Wait until some have ended, or cancel some.",
+    )

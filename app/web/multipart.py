@@ -58,6 +58,9 @@ class MultipartScanner:
         self._state = _State.PREAMBLE
         self._held = b"\r\n"  # so that a delimiter at the very beginning is like all others
         self._preamble_bytes = 0
+        self._fed = 0
+        self.position = 0
+        """How many bytes of the body stand before the content of the part that began last."""
 
     @property
     def is_complete(self) -> bool:
@@ -66,6 +69,8 @@ class MultipartScanner:
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Give what follows from the next chunk. Raises BrokenUpload, InvalidInput, UnsupportedMedia."""
+        start = self._fed - len(self._held)
+        self._fed += len(data)
         if self._held:
             data, self._held = self._held + data, b""
         at: int | None = 0
@@ -80,6 +85,7 @@ class MultipartScanner:
             elif self._state is _State.HEADERS:
                 begin, at = self._read_headers(data, at)
                 if begin is not None:
+                    self.position = start + (at or 0)
                     yield begin
             elif self._state is _State.LINE:
                 at = self._read_line(data, at)

@@ -45,8 +45,12 @@ class Form(Protocol):
     def take_field(self, name: str, value: str) -> None:
         """Take a text field. Raises AppError."""
 
-    async def open_file(self, name: str, file_name: str) -> FilePart:
-        """Begin a file in the field `name`. Raises AppError."""
+    async def open_file(self, name: str, file_name: str, expected_bytes: int | None) -> FilePart:
+        """Begin a file in the field `name`. Raises AppError.
+
+        `expected_bytes` is what of the declared body is still to come, the most that this file and those behind it can be;
+        None where the request declares no length.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,18 @@ async def read_form(request: web.Request, form: Form, limits: UploadLimits) -> N
     if request.content_type == "application/x-www-form-urlencoded":
         await _read_plain_form(request, form, limits)
         return
-    scanner = MultipartScanner(read_boundary(request.headers.get("Content-Type", "")))
+    boundary = read_boundary(request.headers.get("Content-Type", ""))
+    scanner = MultipartScanner(boundary)
     if (request.content_length or 0) > limits.total_bytes:
         raise _over(limits.total_bytes)
-    reader = _Reader(form, limits)
+
+    def expected_bytes() -> int | None:
+        if request.content_length is None:
+            return None
+        closing = len(boundary) + len("\r\n----\r\n")
+        return max(0, request.content_length - scanner.position - closing)
+
+    reader = _Reader(form, limits, expected_bytes)
     total = 0
     try:
         while chunk := await _next_chunk(request, limits.idle_s):
@@ -156,8 +168,11 @@ async def _read_epilogue(request: web.Request, idle_s: float) -> None:
 class _Reader:
     """Hands the scanner's events to the form."""
 
-    def __init__(self, form: Form, limits: UploadLimits) -> None:
+    def __init__(
+        self, form: Form, limits: UploadLimits, expected_bytes: Callable[[], int | None]
+    ) -> None:
         self._form = form
+        self._expected_bytes = expected_bytes
         self._limits = limits
         self._parts = {"field": 0, "file": 0}
         self._begin = PartBegin("", None)
@@ -207,7 +222,8 @@ class _Reader:
 
     async def _writer(self) -> "_FileWriter":
         if self._file is None:
-            part = await self._form.open_file(self._begin.name, self._begin.file_name or "")
+            name, file_name = self._begin.name, self._begin.file_name or ""
+            part = await self._form.open_file(name, file_name, self._expected_bytes())
             self._file = _FileWriter(part)
         return self._file
 

@@ -17,12 +17,14 @@ from tests.support.people import Person
 from tests.web.test_problems import problem
 
 # Where what is named by the path belongs to somebody.
-OWNED = ("/jobs/{", "/files/{", "/notifications/{", "/users/me/service-credentials/{")
+OWNED = (
+    "/jobs/{", "/files/{", "/notifications/{", "/users/me/service-credentials/{", "/batches/{",
+)  # fmt: skip
 # What belongs to everybody (administrators change it).
 COMMON = ("/services/{",)
 TABLES = (
     "imputation_jobs", "job_status_updates", "job_files", "files", "signed_links", "notifications",
-    "user_service_credentials", "users",
+    "user_service_credentials", "users", "batches",
 )  # fmt: skip
 
 NAMING = [item for item in ENDPOINTS if "{" in item.path and item.access is not Access.PUBLIC]
@@ -59,9 +61,12 @@ async def belongings(deps: Deps, alice: Person) -> Belongings:
         job.id,
     )
     credential = await deps.pool.fetchval("select id from user_service_credentials")
-    return Belongings(
-        dict(zip(OWNED, (job.id, job.results_file_id, notice, credential), strict=True))
+    batch = await deps.pool.fetchval(
+        "insert into batches (user_id, name) values ($1, 'b') returning id", alice.id
     )
+    await deps.pool.execute("update imputation_jobs set batch_id = $1", batch)
+    things = (job.id, job.results_file_id, notice, credential, batch)
+    return Belongings(dict(zip(OWNED, things, strict=True)))
 
 
 async def state(deps: Deps) -> dict[str, Any]:
@@ -131,7 +136,7 @@ async def test_things_when_their_owner_asks_then_they_are_there(
 async def test_lists_when_somebody_else_asks_then_they_are_empty(
     client: Api, belongings: Belongings, bob: Person
 ) -> None:
-    for path in ("/jobs", "/files", "/notifications", "/users/me/service-credentials"):
+    for path in ("/jobs", "/files", "/notifications", "/batches", "/users/me/service-credentials"):
         answer = await client.get(path, as_=bob)
         assert answer.json() == [], path
         assert answer.headers["X-Total-Count"] == "0"

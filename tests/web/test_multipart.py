@@ -212,3 +212,24 @@ def test_scan_when_the_file_is_large_then_hands_out_slices_of_what_it_was_fed() 
     (event,) = scanner.feed(chunk)
     assert isinstance(event, memoryview)
     assert event.obj is chunk
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_scan_when_a_part_begins_then_tells_where_in_the_body_its_content_is(size: int) -> None:
+    body = (
+        b"preamble\r\n"
+        + field("a", b"one")
+        + field("b", b"two" * 100, "x")
+        + field("c", b"3", "y")
+        + END
+    )
+    scanner = MultipartScanner(BOUNDARY)
+    found = {}
+    for at in range(0, len(body), size):
+        for event in scanner.feed(body[at : at + size]):
+            if isinstance(event, PartBegin):
+                found[event.name] = scanner.position
+    assert found == {
+        name: body.index(content)
+        for name, content in (("a", b"one"), ("b", b"two"), ("c", b"3\r\n"))
+    }

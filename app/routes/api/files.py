@@ -10,7 +10,7 @@ from app.core.models import File
 from app.routes.api.transfer import UPLOAD, deliver, is_gone
 from app.usecases import files
 from app.usecases.files import Link, UploadForm
-from app.usecases.submission import open_intake
+from app.usecases.intake import Intake
 from app.web.accept import wants_json
 from app.web.endpoint import INT, Call, Endpoint, Page, Paging, json_response
 from app.web.upload import UploadLimits, read_form
@@ -69,7 +69,7 @@ class FilesQuery(Paging, frozen=True, kw_only=True):
 
 
 async def upload(call: Call) -> Any:
-    async with await open_intake(call.deps, call.actor) as intake:
+    async with Intake(call.deps, call.actor) as intake:
         form = UploadForm(call.deps, call.actor, intake)
         await read_form(call.request, form, UploadLimits.of(call.deps.settings))
         if (replayed := await call.replay(form.content())) is not None:

@@ -1,5 +1,6 @@
 """Jobs: submitting, following, results."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,7 +10,10 @@ from aiohttp import web
 
 from app.core.errors import InvalidInput
 from app.core.jobs import Status
+from app.core.targets import MAX_TARGETS, PLACE_FIELDS
+from app.db.batches import BatchDetail
 from app.db.jobs import JobDetail, JobFilter
+from app.routes.api.batch_views import BatchOut
 from app.routes.api.job_views import (
     AdoptIn,
     CancelOut,
@@ -21,8 +25,9 @@ from app.routes.api.job_views import (
 )
 from app.routes.api.transfer import UPLOAD, deliver, is_gone
 from app.usecases import decisions, files, jobs
+from app.usecases.intake import Intake
 from app.usecases.results import get_results
-from app.usecases.submission import JobForm, is_repeat, open_intake
+from app.usecases.submission import JobForm, is_repeat
 from app.web.accept import wants_json
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint, Id, Page, Paging, json_response
 from app.web.upload import UploadLimits, read_form
@@ -37,10 +42,13 @@ class JobsQuery(Paging, frozen=True, kw_only=True):
     service_id: Id | None = None
     q: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     since: datetime | None = None
+    batch_id: Annotated[str, msgspec.Meta(max_length=36)] | None = None
 
     def filter(self) -> JobFilter:
         """Give which jobs are meant. Raises InvalidInput."""
-        return JobFilter(_statuses(self.status), self.service_id, _in_utc(self.since), self.q)
+        since = _in_utc(self.since)
+        batch_id = _batch_id(self.batch_id)
+        return JobFilter(_statuses(self.status), self.service_id, since, self.q, batch_id)
 
 
 def _statuses(text: str | None) -> tuple[str, ...] | None:
@@ -48,6 +56,14 @@ def _statuses(text: str | None) -> tuple[str, ...] | None:
     if any(word not in list(Status) for word in words):
         raise InvalidInput("status: not a status", action=f"Choose: {', '.join(Status)}.")
     return words or None
+
+
+def _batch_id(text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    if not re.fullmatch(UUID_PATTERN, text):
+        raise InvalidInput("batch_id: not the id of a batch", action="GET /batches lists yours.")
+    return UUID(text)
 
 
 def _in_utc(time: datetime | None) -> datetime | None:
@@ -62,13 +78,19 @@ def _in_utc(time: datetime | None) -> datetime | None:
 async def submit(call: Call) -> Any:
     deps, actor = call.deps, call.actor
     repeats = await is_repeat(deps, actor, call.endpoint.route, call.idempotency_key)
-    async with await open_intake(deps, actor) as intake:
+    async with Intake(deps, actor) as intake:
         form = JobForm(deps, actor, intake, is_repeat=repeats)
         await read_form(call.request, form, UploadLimits.of(deps.settings))
         if (replayed := await call.replay(form.content())) is not None:
             return replayed
-        detail = await form.submit(call.once(lambda made: _show(call, made)), lambda: is_gone(call))
-        return _show(call, detail)
+        once = call.once(lambda made: _show_made(call, made))
+        return _show_made(call, await form.submit(once, lambda: is_gone(call)))
+
+
+def _show_made(call: Call, made: JobDetail | BatchDetail) -> JobOut | BatchOut:
+    if isinstance(made, BatchDetail):
+        return BatchOut.of(made, call.deps.now())
+    return _show(call, made)
 
 
 def _show(call: Call, detail: JobDetail) -> JobOut:
@@ -146,9 +168,32 @@ def _id(call: Call) -> UUID:
 
 
 _TEXT = {"type": "string"}
+_TARGETS = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_TARGETS,
+    "items": {
+        "type": "object",
+        "description": "What it does not say is as in the form's fields",
+        "required": list(PLACE_FIELDS),
+        "additionalProperties": False,
+        "properties": {
+            "service_id": {"type": "integer"},
+            "reference_panel_id": {"type": "integer"},
+            "build": _TEXT,
+            "phasing": {"type": ["boolean", "string"]},
+            "population": _TEXT,
+            "options": {"type": "object"},
+            "name": {**_TEXT, "description": "Of this job; absent: the batch's"},
+        },
+    },
+}
+_MADE = {
+    "oneOf": [{"$ref": "#/components/schemas/JobOut"}, {"$ref": "#/components/schemas/BatchOut"}]
+}
 _FORM = {
     "type": "object",
-    "required": ["service_id", "reference_panel_id"],
+    "anyOf": [{"required": ["service_id", "reference_panel_id"]}, {"required": ["targets"]}],
     "properties": {
         "name": {**_TEXT, "description": "Absent: the first file's name"},
         "description": _TEXT,
@@ -159,6 +204,12 @@ _FORM = {
         "phasing": {**_TEXT, "description": "true (the default), false, or the name of an engine"},
         "population": {**_TEXT, "description": "Absent: mixed, else all, else off"},
         "options": {**_TEXT, "description": "A JSON object of what else the service's form has"},
+        "targets": {
+            **_TEXT,
+            "contentMediaType": "application/json",
+            "contentSchema": _TARGETS,
+            "description": "Instead of service_id and reference_panel_id: a JSON list, a job of a batch for each item",
+        },
         "input_file": {
             "type": "array",
             "items": {"type": "string", "contentMediaType": "application/octet-stream"},
@@ -174,13 +225,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/jobs",
         submit,
         "jobs.submit",
-        "Submit a job. Fields that come before the files are judged before the files are read",
-        response=JobOut,
+        "Submit a job, or with targets a batch. Fields that come before the files are judged before the files are read",
         status=201,
         tag="jobs",
         raw_body=UPLOAD,
         creates=True,
-        openapi={"requestBody": {"content": {UPLOAD: {"schema": _FORM}}}},
+        openapi={
+            "requestBody": {"content": {UPLOAD: {"schema": _FORM}}},
+            "responses": {"201": {"content": {"application/json": {"schema": _MADE}}}},
+        },
     ),
     Endpoint(
         "GET",
