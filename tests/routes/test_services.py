@@ -192,7 +192,8 @@ async def test_plain_http_when_not_allowed_then_is_refused_and_else_is_a_warning
     ("changes", "field"),
     [
         ({"api_type": "galaxy"}, "api_type"),
-        ({"api_type": "ga4gh_wes"}, "api_type"),
+        ({"api_type": "ga4gh_wes", "api_config": {"dialekt": "weskit"}}, "dialekt"),
+        ({"api_type": "ga4gh_wes", "api_config": {"auth": {"token": TOKEN}}}, "auth.token"),
         ({"base_url": "https://u:p@impute.example.org"}, "base_url"),
         ({"api_config": {"app": "../../x"}}, "app"),
         ({"api_config": {"token": TOKEN}}, "api_config.token"),
@@ -215,6 +216,19 @@ async def test_add_when_something_is_wrong_then_says_what_and_adds_nothing(
     assert field in answer.json()["message"]
     assert TOKEN not in answer.text
     assert (await client.get("/services")).json() == []
+
+
+async def test_add_when_of_the_preset_of_ilifu_then_plain_http_and_no_credential_with_its_panel(
+    client: Api, admin: Person
+) -> None:
+    answer = await client.post("/services", as_=admin, json={"preset": "ilifu"})
+    assert answer.status == 201, answer.text
+    made = answer.json()
+    assert (made["api_type"], made["credential_kind"]) == ("ga4gh_wes", "none")
+    assert made["allow_insecure"] is True
+    assert made["api_config"]["dialect"] == "weskit"
+    shown = await client.get(f"/services/{made['id']}/reference-panels", as_=admin)
+    assert [panel["key"] for panel in shown.json()] == ["h3africa-v6"]
 
 
 async def test_add_when_name_or_address_is_missing_then_is_refused(

@@ -158,6 +158,10 @@ def _check_outputs(config: WesConfig) -> None:
             raise ValueError(
                 "api_config: `outputs.file_url_map[].replace` must be an address that begins with https://, http:// or drs://"
             )
+        if target.scheme == "http" and not config.allow_insecure:
+            raise ValueError(
+                "api_config: `outputs.file_url_map` has a plain http address, which needs `allow_insecure` of the service"
+            )
         if target.raw_user is not None or target.raw_password is not None:
             raise ValueError("api_config: `outputs.file_url_map` must not hold user names")
         for text in (rule.prefix, rule.replace):

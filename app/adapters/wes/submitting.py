@@ -5,6 +5,8 @@ there, toil for bad JSON). So every end that is not clear is doubtful. Clear are
 server's own JSON.
 """
 
+from collections.abc import Mapping
+
 from app.adapters.answers import Answer, error_of
 from app.adapters.base import (
     AdapterError,
@@ -21,6 +23,12 @@ from app.adapters.wes.client import Client, is_run_id, json_object
 from app.adapters.wes.filling import fields_of, secrets_of
 
 _ATTACHMENT = "workflow_attachment"
+_HINTS: Mapping[tuple[str, int], str] = {
+    ("starter-kit", 409): (
+        " (this kind of server says no more where a parameter is a list or holds blanks or special characters, or where "
+        "the workflow is not a GitHub repository)"
+    ),
+}
 
 
 async def send(client: Client, submission: Submission, progress: Progress) -> str:
@@ -53,12 +61,13 @@ async def send(client: Client, submission: Submission, progress: Progress) -> st
         raise
     except ServiceUnavailable as error:
         raise DoubtfulSubmission(error.reason) from error
-    return _id_in(answer, secrets)
+    return _id_in(answer, secrets, _HINTS.get((dialect, answer.status), ""))
 
 
-def _id_in(answer: Answer, secrets: tuple[str, ...]) -> str:
+def _id_in(answer: Answer, secrets: tuple[str, ...], hint: str) -> str:
     if not 200 <= answer.status < 300:
-        raise _judged(answer, secrets)
+        error = _judged(answer, secrets)
+        raise Rejected(f"{error.reason}{hint}") if isinstance(error, Rejected) else error
     said = json_object(answer)
     run_id = said.get("run_id") if said is not None else None
     if isinstance(run_id, str) and is_run_id(run_id):

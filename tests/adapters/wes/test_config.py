@@ -32,6 +32,7 @@ from app.core.services import merge_config
         ({"outputs": {"file_url_map": [{"prefix": "/data", "replace": "/mnt/data"}]}}, "must be an address"),
         ({"outputs": {"file_url_map": [{"prefix": "/d", "replace": "https://u:p@x.org/"}]}}, "user names"),
         ({"outputs": {"file_url_map": [{"prefix": "/d", "replace": "https://x.org/{job_id}/"}]}}, "run_id"),
+        ({"outputs": {"file_url_map": [{"prefix": "/d", "replace": "http://x.org/"}]}}, "needs `allow_insecure`"),
         ({"outputs": {"max_files": 0}}, "max_files"),
         ({"auth": {"kind": "header"}}, "`name` of a header"),
         ({"auth": {"kind": "header", "name": "Host"}}, "`name` of a header"),
