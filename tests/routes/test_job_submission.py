@@ -82,7 +82,7 @@ async def test_submit_when_done_then_job_has_exactly_the_promised_fields(
     promised = (
         "id user_id name description status stage hold_reason progress_percentage service_id reference_panel_id"
         " panel_key panel_name input_format build phasing phasing_engine population options input_file_id input_file_name input_files"
-        " results_file_id external_job_id error_code error_message error_action queue_position retry_of batch_id created_at updated_at"
+        " results_file_id results_held external_job_id error_code error_message error_action queue_position retry_of batch_id created_at updated_at"
         " started_at completed_at execution_time_seconds"
     )
     assert list(job) == promised.split()

@@ -195,6 +195,7 @@ async def test_results_when_json_is_asked_for_then_says_where_everything_is(
     told = (await client.get(f"/jobs/{job.id}/results", as_=alice, headers=JSON)).json()
     assert set(told) == {
         "job_id", "job_name", "file_id", "filename", "file_size", "download_url", "created_at", "message", "files",
+        "held_files",
     }  # fmt: skip
     assert (told["job_id"], told["job_name"]) == (str(job.id), "cohort")
     assert told["filename"] == "cohort-results.zip"
