@@ -1,9 +1,8 @@
-"""`demo`: the platform and the sandbox together, one real job from sign-in to verified results, then it keeps serving."""
+"""`demo`: the platform and the sandbox together, one upload to two services from sign-in to verified results, then it keeps serving."""
 
 import argparse
 import asyncio
 import ipaddress
-import os
 import sys
 import tempfile
 import zipfile
@@ -18,10 +17,16 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from app.commands.demo_services import (
+    PASSWORD,
+    SERVICES,
+    USERNAME,
+    ensure_services,
+    ensure_users,
+)
 from app.commands.journey import Journey, JourneyError, fail, size_text
 from app.commands.serve import start_web, stop_event
 from app.commands.testdata import example_paths
-from app.db import accounts
 from app.genotypes.accuracy import MafBin, r2_by_maf
 from app.genotypes.testdata import make_masked, write_test_files
 from app.lifespan import Platform, open_platform
@@ -32,12 +37,7 @@ from app.sandbox.server import DEMO_ACCOUNT_FILE, write_demo_account
 from app.sandbox.server import create_app as create_sandbox
 from app.settings import Settings, SettingsError
 
-USERNAME, PASSWORD = (
-    "test_user",
-    "test123",
-)  # published on purpose: the demo listens on loopback only
 LIMIT_S = 600.0
-SLUG = "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +52,20 @@ class Genotypes:
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        "demo", help="see the platform run one real job", description=run.__doc__
+        "demo", help="see the platform run one real upload at two services", description=run.__doc__
     )
     parser.add_argument("--port", type=int, help="port to listen on (default 8000)")
     parser.add_argument("--host", help="a loopback address (default 127.0.0.1)")
     parser.add_argument(
         "--exit",
         action="store_true",
-        help="end after the job (DEMO_EXIT=1 make demo)",
+        help="end after the jobs (DEMO_EXIT=1 make demo)",
     )
     parser.set_defaults(run=run)
 
 
 async def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Start the platform and the sandbox, make test_user, run one job on real genotypes, and keep serving."""
+    """Start the platform and the sandbox, make test_user, send one upload of real genotypes to two services, and keep serving."""
     settings = _demo_settings(settings)
     configure_logging(settings.log_format, settings.log_level)
     stop = stop_event()
@@ -135,7 +135,7 @@ async def _show(platform: Platform, account: dict[str, str]) -> int:
 async def _go(journey: Journey, platform: Platform, account: dict[str, str]) -> None:
     settings = platform.deps.settings
     print(
-        "\nThe Federated Imputation Platform: one job, from sign-in to verified results\n",
+        "\nThe Federated Imputation Platform: one upload, two services, from sign-in to verified results\n",
         flush=True,
     )
     async with journey.step("The platform answers"):
@@ -143,35 +143,59 @@ async def _go(journey: Journey, platform: Platform, account: dict[str, str]) -> 
     async with journey.step("Genotypes are ready"):
         data = await asyncio.to_thread(_genotypes, settings.data_dir)
     print(f"    {data.about}", flush=True)
-    async with journey.step(f"User {USERNAME} and the sandbox service exist"):
-        await _ensure_user(platform)
-        service_id = await _ensure_service(journey, platform, account)
+    async with journey.step(f"User {USERNAME} and the sandbox's two services exist"):
+        await ensure_users(platform)
+        service_ids = await ensure_services(journey, platform, account)
     async with journey.step(f"Signed in as {USERNAME}"):
         await journey.sign_in(USERNAME, PASSWORD)
-    async with journey.step("The service's token is stored and verified"):
-        await journey.store_credential(service_id, account["token"])
-    panel = await journey.pick_panel(service_id, None)
+    async with journey.step("The services' token is stored and verified at each"):
+        for service_id in service_ids:
+            await journey.store_credential(service_id, account["token"])
+    targets: list[dict[str, Any]] = []
+    wanted = None  # the first panel of the first service, and its namesake at the second
+    for service, service_id in zip(SERVICES, service_ids, strict=True):
+        panel = await journey.pick_panel(service_id, wanted)
+        wanted = panel["name"]
+        targets.append({"service_id": service_id, "reference_panel_id": panel["id"]})
+        print(f"    target: {service.name}, panel {panel['name']}", flush=True)
     fields = {
         "name": "Demo: chromosome 20, 203 samples",
-        "service_id": str(service_id),
-        "reference_panel_id": str(panel["id"]),
+        "targets": msgspec.json.encode(targets).decode(),
         "input_format": "vcf",
         "build": "hg19",
         "phasing": "true",
     }
-    async with journey.step(f"Submitted {data.target.name} to the panel {panel['name']}"):
-        job = await journey.submit(data.target, fields)
-    async with journey.step("The job has completed"):
-        job = await journey.follow(job["id"], limit_s=LIMIT_S)
-    with tempfile.TemporaryDirectory(prefix="results-", dir=settings.data_dir) as folder:
+    async with journey.step(f"Submitted {data.target.name} once, to both services"):
+        batch = await journey.submit(data.target, fields)
+    names = [service.name for service in SERVICES]
+    jobs = await asyncio.gather(
+        *(
+            _complete(journey, job["id"], name)
+            for job, name in zip(batch["jobs"], names, strict=True)
+        )
+    )
+    for job, name in zip(jobs, names, strict=True):
+        await _results(journey, settings.data_dir, job, name, data)
+
+
+async def _complete(journey: Journey, job_id: str, name: str) -> dict[str, Any]:
+    async with journey.step(f"The job has completed at {name}"):
+        return await journey.follow(job_id, limit_s=LIMIT_S, label=name)
+
+
+async def _results(
+    journey: Journey, data_dir: Path, job: dict[str, Any], name: str, data: Genotypes
+) -> None:
+    """Fetch and show the results of one job, and compare them with the truth where there is one."""
+    with tempfile.TemporaryDirectory(prefix="results-", dir=data_dir) as folder:
         archive = Path(folder) / "results.zip"
-        async with journey.step("Results downloaded and verified"):
+        async with journey.step(f"Results of {name} downloaded and verified"):
             listing = await journey.download(job["id"], archive)
         print(f"\n  Remote id: {job['external_job_id']}\n  Result files:")
         for item in listing["files"]:
             print(f"    {size_text(item['size']):>9}  {item['sha256']}  {item['name']}")
         if data.truth is not None:
-            async with journey.step("Accuracy computed from the held-back genotypes"):
+            async with journey.step(f"Accuracy at {name} computed from the held-back genotypes"):
                 bins = await asyncio.to_thread(_accuracy, archive, data)
             _print_accuracy(bins)
 
@@ -193,51 +217,6 @@ def _genotypes(data_dir: Path) -> Genotypes:
         f" {masked.n_truth_sites} sites held back as truth"
     )
     return Genotypes(masked.target_vcf, masked.truth_vcf, about)
-
-
-async def _ensure_user(platform: Platform) -> None:
-    deps = platform.deps
-    for username, role in ((USERNAME, "user"), ("demo_admin", "admin")):
-        if await accounts.find_user_by_username(deps.pool, username) is None:
-            password = PASSWORD if role == "user" else os.urandom(24).hex()
-            new = accounts.NewUser(
-                username=username,
-                password_hash=await deps.passwords.hash(password),
-                role=role,
-                email=f"{username}@localhost",
-            )
-            async with deps.pool.acquire() as connection:
-                await accounts.insert_user(connection, new)
-
-
-async def _ensure_service(journey: Journey, platform: Platform, account: dict[str, str]) -> int:
-    """Add the sandbox as a service, as an administrator would; a second run only tells its new address."""
-    deps = platform.deps
-    admin = await accounts.find_user_by_username(deps.pool, "demo_admin")
-    if admin is None:
-        raise JourneyError("the demo's administrator is missing")
-    journey.token = deps.tokens.issue(admin.id, admin.username, admin.token_version, deps.now())
-    body: dict[str, Any] = {"base_url": account["url"]}
-    known = {item["slug"]: item for item in await journey.call("GET", "/services")}
-    if SLUG in known:
-        service_id = int(known[SLUG]["id"])
-        await journey.call("PATCH", f"/services/{service_id}", json=body)
-    else:
-        body |= {
-            "slug": SLUG,
-            "name": "Sandbox",
-            "description": "A local imputation server to try the platform with",
-            "location": "This machine",
-            "api_type": "michigan",
-            "credential_kind": "token",
-            "allow_insecure": True,
-            "max_remote_jobs": 3,
-            "poll_interval_s": 2.0,
-        }
-        service_id = int((await journey.call("POST", "/services", expect=201, json=body))["id"])
-    await journey.store_credential(service_id, account["token"])
-    await journey.call("POST", f"/services/{service_id}/reference-panels/sync")
-    return service_id
 
 
 def _accuracy(archive: Path, data: Genotypes) -> list[MafBin]:

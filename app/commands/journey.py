@@ -108,8 +108,8 @@ class Journey:
             form.add_field("input_file", file, filename=path.name)
             return dict(await self.call("POST", "/jobs", expect=201, data=form))
 
-    async def follow(self, job_id: str, *, limit_s: float) -> dict[str, Any]:
-        """Show every change until the job ends. Raises JourneyError when it takes longer than `limit_s` or does not complete."""
+    async def follow(self, job_id: str, *, limit_s: float, label: str = "") -> dict[str, Any]:
+        """Show every change until the job ends, each line with the label. Raises JourneyError when it takes longer than `limit_s` or does not complete."""
         seen = 0
         ends = time.monotonic() + limit_s
         began = time.monotonic()
@@ -119,7 +119,7 @@ class Journey:
             for update in sorted(updates, key=lambda item: int(item["id"])):
                 if update["id"] > seen:
                     seen = update["id"]
-                    _show(time.monotonic() - began, update)
+                    _show(time.monotonic() - began, update, label)
             if job["completed_at"] is not None:
                 if job["status"] != "completed":
                     raise JourneyError(f"the job ended as {job['status']}: {job['error_message']}")
@@ -149,11 +149,12 @@ class Journey:
         return dict(listing)
 
 
-def _show(elapsed_s: float, update: dict[str, Any]) -> None:
+def _show(elapsed_s: float, update: dict[str, Any], label: str) -> None:
     percent = update["progress_percentage"]
+    where = f"{label}: " if label else ""
     bar = ("█" * (percent // 5)).ljust(20, "░")
     print(
-        f"    {elapsed_s:6.1f} s  {bar} {percent:3d} %  {update['status']:<9} {update['message']}",
+        f"    {elapsed_s:6.1f} s  {bar} {percent:3d} %  {update['status']:<9} {where}{update['message']}",
         flush=True,
     )
 

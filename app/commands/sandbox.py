@@ -30,6 +30,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="open jobs for each account, 0 for no limit (default 3)",
     )
     parser.add_argument(
+        "--open-wes",
+        action="store_true",
+        help="ask no token of callers by GA4GH WES; everybody then sees every run",
+    )
+    parser.add_argument(
         "--demo-user",
         default="researcher",
         help="account made at the start; its token stands in demo-account.json of the data directory",
@@ -38,7 +43,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 async def sandbox(args: argparse.Namespace, settings: Settings) -> int:
-    """Run the sandbox: a Cloudgene 3 server that really imputes where shapeit4 and minimac4 are installed."""
+    """Run the sandbox: a Cloudgene 3 and GA4GH WES server that really imputes where shapeit4 and minimac4 are installed."""
     await run(
         SandboxConfig(
             data_dir=Path(getattr(args, "data_dir", None) or settings.data_dir / "sandbox"),
@@ -46,6 +51,7 @@ async def sandbox(args: argparse.Namespace, settings: Settings) -> int:
             port=args.port,
             engine=args.engine,
             max_jobs_per_user=args.max_jobs or None,
+            wes_auth=not args.open_wes,
             demo_user=SandboxUser(args.demo_user, full_name="Demo Researcher"),
         )
     )

@@ -43,7 +43,7 @@ class SandboxConfig:
     print_password: the last step names the results' password, as on sites without mail.
     instant_result_limit_bytes: larger inputs come back shortened from the instant engine.
     tool_timeout_s: for each run of a tool of the real engine.
-    canceling_s: how long a cancelled run of the WES dialect says CANCELING before it is CANCELED.
+    canceling_s: how long a cancelled run of the WES dialect says CANCELING before it is CANCELED; 0 = not at all.
     wes_auth: whether the WES dialect asks for a token; without, every run is everybody's.
     workflows: what a WES client may name as ``workflow_url``.
     link_hosts: the hosts that input is fetched from and results are pushed to.

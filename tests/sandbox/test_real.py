@@ -18,6 +18,7 @@ from app.sandbox.engine.tools import Tools
 from app.sandbox.keys import ENGINE
 from app.sandbox.reference import ExampleData, find_example
 from tests.sandbox.support import User, files, messages, serving, unzip
+from tests.sandbox.wes import WesUser
 
 _MISSING = ", ".join(Tools.find().missing)
 pytestmark = pytest.mark.skipif(bool(_MISSING), reason=f"not installed: {_MISSING}")
@@ -125,6 +126,31 @@ async def test_real_job_when_run_then_imputed_encrypted_and_close_to_the_truth(
     assert "##mis_pipeline=2.0.12" in dose
     typed = {row[1] for row in chip}
     assert _accuracy(dose, example, typed) > 0.8
+
+
+async def test_real_wes_run_when_run_then_plain_indexed_and_close_to_the_truth(
+    user: User, example: ExampleData, chip: list[list[str]], tmp_path: Path
+) -> None:
+    path = _write_chip(example, tmp_path / "chip.vcf.gz", chip)
+    wes = WesUser(user.session, user.base, "alice-token")
+    run = await wes.finish(await wes.submit(path))
+    assert run["state"] == "COMPLETE", run["run_log"]
+    found = {}
+    for output in run["outputs"]:
+        async with wes.session.get(output["file_url"], headers=wes.headers) as response:
+            assert response.status == 200
+            found[output["file_name"]] = await response.read()
+    assert set(found) == {
+        "chr20.dose.vcf.gz",
+        "chr20.dose.vcf.gz.tbi",
+        "chr20.info.gz",
+        "qc_report.txt",
+        "quality-control.html",
+    }
+    assert gzip.decompress(found["chr20.dose.vcf.gz.tbi"]).startswith(b"TBI\x01")
+    _check_info(gzip.decompress(found["chr20.info.gz"]).decode(), len(chip))
+    dose = gzip.decompress(found["chr20.dose.vcf.gz"]).decode().splitlines()
+    assert _accuracy(dose, example, {row[1] for row in chip}) > 0.8
 
 
 def _check_info(text: str, typed: int) -> None:

@@ -78,7 +78,7 @@ class WesUser:
         return str((await self.get(f"/runs/{run_id}/status"))["state"])
 
     async def wait_for(self, run_id: str, *states: str) -> str:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (state := await self.state(run_id)) not in states:
                 await asyncio.sleep(0.01)
         return state

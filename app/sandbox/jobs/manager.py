@@ -162,6 +162,8 @@ class Jobs:
             await self._end(job, State.CANCELED)
             return
         job.state = State.CANCELED
+        if job.wes is not None and not self._config.canceling_s:
+            job.ended_on = now_ms()
         if job.id in self._running:
             self._running[job.id].halt()
 
@@ -184,6 +186,8 @@ class Jobs:
         if job.id in self._running:
             self._running[job.id].halt()
         job.state = state
+        if state in ENDED and not job.ended_on:
+            job.ended_on = now_ms()
         if state in {State.SUCCESS_NOTIFIED, State.FAILED_NOTIFIED}:
             job.deleted_on = now_ms() + int(self._config.retention_s * 1000)
         if state == State.RETIRED:
