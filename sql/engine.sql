@@ -48,7 +48,7 @@ update imputation_jobs j set
     has_slot = new.has_slot,
     intent_at = new.intent_at,
     searches = new.searches,
-    doubts = new.doubts,
+    unclear_answers = new.unclear_answers,
     notified_waiting_at = new.notified_waiting_at,
     started_at = new.started_at,
     submitted_at = new.submitted_at,

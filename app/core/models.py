@@ -219,7 +219,7 @@ class Job:
     has_slot: bool
     intent_at: datetime | None
     searches: int
-    doubts: list[str]
+    unclear_answers: list[str]
     """What was said each time it was unclear whether the remote had the job, and it had not."""
     cancel_requested_at: datetime | None
     notified_waiting_at: datetime | None

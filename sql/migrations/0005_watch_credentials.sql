@@ -25,6 +25,6 @@ create index credential_watch_due on credential_watch (check_at);
 -- What the owner should know of a job that was accepted all the same.
 alter table imputation_jobs add column warnings text[] not null default '{}';
 -- What the service said each time it was unclear whether it had taken the job, and it turned out that it had not.
-alter table imputation_jobs add column doubts text[] not null default '{}';
+alter table imputation_jobs add column unclear_answers text[] not null default '{}';
 -- credential_watch.get_typical_duration
 create index jobs_completed_of_service on imputation_jobs (service_id, completed_at) where status = 'completed';

@@ -63,7 +63,7 @@ def make_job(**changes: Any) -> Job:
         "has_slot": False,
         "intent_at": None,
         "searches": 0,
-        "doubts": [],
+        "unclear_answers": [],
         "cancel_requested_at": None,
         "notified_waiting_at": None,
         "created_at": NOW,

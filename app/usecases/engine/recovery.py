@@ -21,7 +21,7 @@ from app.usecases.engine.remote import Remote
 log = structlog.get_logger(__name__)
 
 SEARCHES_NEEDED = 2
-MAX_DOUBTS = 3
+MAX_UNCLEAR = 3
 """After so many unclear answers, and a search each that found nothing, the answer is the service's way to refuse."""
 _ENDED = (RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE)
 
@@ -87,7 +87,7 @@ async def search(deps: Deps, job: Job, remote: Remote) -> Change:
         said = f"{remote.name} does not show the job yet; looking once more before it is sent again"
         wait = in_seconds(deps, deps.settings.recovery_wait_s)
         return hold(Stage.CONFIRMING_SUBMISSION, said, wait, searches=searches, failures=0)
-    if len(job.doubts) >= MAX_DOUBTS:
+    if len(job.unclear_answers) >= MAX_UNCLEAR:
         return unclear(job, remote)
     said = f"{remote.name} does not have the job; sending it again"
     change = hold(Stage.CONFIRMING_SUBMISSION, said, deps.now(), intent_at=None, searches=0)
@@ -97,8 +97,8 @@ async def search(deps: Deps, job: Job, remote: Remote) -> Change:
 def unclear(job: Job, remote: Remote) -> Change:
     """End a job that was sent again and again, never got a clear answer, and is surely not there."""
     said = (
-        f"{remote.name} was sent the job {len(job.doubts)} times, never gave a clear answer and does not have it."
-        f" It said: {job.doubts[-1]}"
+        f"{remote.name} was sent the job {len(job.unclear_answers)} times, never gave a clear answer and does not have it."
+        f" It said: {job.unclear_answers[-1]}"
     )
     way_out = f"Press retry in a while; should it end the same, ask the operators of {remote.name}, or choose another service."
     return fail("submission_unclear", said, way_out)

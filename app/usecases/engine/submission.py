@@ -266,7 +266,9 @@ def _doubtful(deps: Deps, job: Job, remote: Remote, reason: str) -> Change:
     """No clear answer came: search before anything is sent again."""
     said = f"No clear answer from {remote.name} ({reason}); checking whether it has the job"
     wait = in_seconds(deps, deps.settings.recovery_wait_s)
-    return hold(Stage.CONFIRMING_SUBMISSION, said, wait, doubts=[*job.doubts, reason])
+    return hold(
+        Stage.CONFIRMING_SUBMISSION, said, wait, unclear_answers=[*job.unclear_answers, reason]
+    )
 
 
 def _full(deps: Deps, job: Job, remote: Remote, reason: str) -> Change:
