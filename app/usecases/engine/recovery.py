@@ -97,6 +97,8 @@ async def search(deps: Deps, job: Job, remote: Remote) -> Change:
     match searched.verdict:
         case Verdict.ASK_OWNER:
             return await _ask_owner(deps, job, remote, counts)
+        case Verdict.SEND_AGAIN if len(job.unclear_answers) >= MAX_UNCLEAR_ANSWERS:
+            return unclear(job, remote)
         case Verdict.SEND_AGAIN:
             said = f"{remote.name} does not have the job; sending it again"
             return send_again(deps, said)
@@ -148,10 +150,6 @@ async def _ask_owner(deps: Deps, job: Job, remote: Remote, counts: Mapping[str, 
     if job.stage is Stage.DECISION_NEEDED and job.hold_reason == said:
         return replace(change, message=None)
     return replace(change, notices=(NoticeEvent.DECISION_NEEDED,))
-
-
-MAX_UNCLEAR_ANSWERS = 3
-"""After so many unclear answers, and searches that found nothing after each, the answer is the service's way to refuse."""
 
 
 def unclear(job: Job, remote: Remote) -> Change:
