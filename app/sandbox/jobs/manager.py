@@ -1,14 +1,12 @@
 """The queue: takes jobs in, runs them in order, moves them through their states."""
 
 import asyncio
-import contextlib
 import sys
 import time
 import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from app.sandbox.config import SandboxConfig
 from app.sandbox.engine.backend import Backend
@@ -19,46 +17,13 @@ from app.sandbox.jobs.book import JobBook
 from app.sandbox.jobs.model import ENDED, OPEN, Job, ResultFile, State, WesRequest
 from app.sandbox.jobs.runner import StepReporter, describe, run_engine, write_log
 from app.sandbox.jobs.store import JobStore, now_ms
+from app.sandbox.jobs.underway import Underway
 from app.sandbox.panels import find_panel
 
 _RACE_S = 0.15  # how long each state of the cancel race is visible
 _UPKEEP_S = 0.05
 _MAX_NAME = 300  # cloudgene3: the column is varchar(300)
 _MAX_USER_AGENT = 350
-
-T = TypeVar("T")
-
-
-class _Run:
-    """A run under way: ``halt`` stops its engine and ends its waiting."""
-
-    def __init__(self) -> None:
-        self.cancel = Cancellation()
-        self._halted = asyncio.Event()
-
-    def halt(self) -> None:
-        self.cancel.cancel()
-        self._halted.set()
-
-    async def stoppable(self, work: Coroutine[None, None, T]) -> T:
-        """Do ``work`` unless halted before its end. Raises ``Cancelled``."""
-        task = asyncio.ensure_future(work)
-        halted = asyncio.ensure_future(self._halted.wait())
-        try:
-            await asyncio.wait({task, halted}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise Cancelled
-            return task.result()
-        finally:
-            task.cancel()
-            halted.cancel()
-            await asyncio.gather(task, halted, return_exceptions=True)
-
-    async def linger(self, seconds: float) -> None:
-        """Wait, unless halted."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0)):
-                await self._halted.wait()
 
 
 class Jobs:
@@ -70,7 +35,7 @@ class Jobs:
         self._backend = backend
         self.book = JobBook(JobStore(config.data_dir))
         self._queue: list[Job] = []
-        self._running: dict[str, _Run] = {}
+        self._running: dict[str, Underway] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pool = ThreadPoolExecutor(max(1, config.max_running), thread_name_prefix="engine")
         self._stopping = False
@@ -220,7 +185,7 @@ class Jobs:
             if job is None:
                 return
             self._queue.remove(job)
-            run = self._running[job.id] = _Run()
+            run = self._running[job.id] = Underway()
             self._spawn(self._run(job, run))
 
     def _may_run(self, job: Job) -> bool:
@@ -228,7 +193,7 @@ class Jobs:
         due = job.submitted_on + self._box.faults.wait_s * 1000
         return now_ms() >= due and job.id not in self._running
 
-    async def _run(self, job: Job, run: _Run) -> None:
+    async def _run(self, job: Job, run: Underway) -> None:
         faults = self._box.faults
         begun = time.monotonic()
         try:
@@ -250,7 +215,7 @@ class Jobs:
             del self._running[job.id]
             self._pump()
 
-    async def _work(self, job: Job, reporter: StepReporter, run: _Run) -> State:
+    async def _work(self, job: Job, reporter: StepReporter, run: Underway) -> State:
         """The engine, between the transfers of a run that fetches its input or pushes its results."""
         wes, folders = job.wes, self.book.folders(job)
         if wes is None:
