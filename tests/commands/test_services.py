@@ -162,14 +162,19 @@ async def test_add_when_only_the_address_is_given_then_shows_what_it_found_and_a
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The sandbox speaks two dialects at one address: which is meant has to be said."""
+    address = ("add", "--url", sandbox.base, "--allow-insecure")
+    with pytest.raises(AppError, match="michigan, ga4gh_wes"):
+        await run(*address)
+    michigan = (*address, "--type", "michigan")
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
-    assert await run("add", "--url", sandbox.base, "--allow-insecure") == 1
+    assert await run(*michigan) == 1
     out = capsys.readouterr().out
     for word in ("michigan (cloudgene3)", sandbox.base, "Add it?", "Nothing was added"):
         assert word in out
     assert await pool.fetchval("select count(*) from services") == 0
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    assert await run("add", "--url", sandbox.base, "--allow-insecure", "--slug", "mine") == 0
+    assert await run(*michigan, "--slug", "mine") == 0
     row = await pool.fetchrow("select slug, api_type, credential_policy from services")
     assert tuple(row) == ("mine", "michigan", "per_user")
 
@@ -183,8 +188,8 @@ async def test_add_when_an_address_and_a_token_are_given_then_its_panels_are_the
 ) -> None:
     file = tmp_path / "token"
     file.write_text(sandbox.token + "\n")
-    arguments = ("--url", sandbox.base, "--allow-insecure", "--yes", "--api-token-file", file)
-    assert await run("add", *arguments) == 0
+    address = ("--url", sandbox.base, "--allow-insecure", "--type", "michigan")
+    assert await run("add", *address, "--yes", "--api-token-file", file) == 0
     captured = capsys.readouterr()
     assert f"Read {len(DEFAULT_PANELS)} panels" in captured.out
     assert sandbox.token not in captured.out + captured.err
