@@ -58,6 +58,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"(/(?:share/results|downloads/[^/\s]{1,80}|browse|get)/)[^\s\"'<>]+"),
         rf"\1{REDACTED}",
     ),
+    # Our own signed links, by which a service fetches its input and pushes its results.
+    (re.compile(r"(/files/(?:remote|push|download)/)[^/\s\"'<>?]+"), rf"\1{REDACTED}"),
     (re.compile(r"\b[0-9a-fA-F]{40,}\b"), REDACTED),
     # User names and query strings of addresses: signatures of object stores travel there.
     (re.compile(r"(https?://)[^/\s@]{1,200}@"), r"\1"),

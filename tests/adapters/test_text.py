@@ -72,6 +72,8 @@ def test_clean_line_when_several_lines_then_one() -> None:
         ("api_key=abcdefgh12345678", "abcdefgh12345678"),
         ("Authorization: Bearer abcdefgh12345678", "abcdefgh12345678"),
         (f"see https://x.org/share/results/{HASH}/chr_20.zip", HASH),
+        (f"could not open https://fip.example/files/remote/{HASH}/chr20.vcf.gz", HASH),
+        ("curl -T x http://127.0.0.1:8000/files/push/k7.Zq-_secret/chr20.vcf.gz", "k7.Zq-_secret"),
         (f"curl /downloads/job-1/{HASH[:20]}/chr_20.zip", HASH[:20]),
         (f"hash {HASH}", HASH),
         ("it opens with fi-0aB1cD2eF3gH4iJ5kL6mN7oP.", "0aB1cD2eF3gH4iJ5kL6mN7oP"),
