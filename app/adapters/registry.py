@@ -45,15 +45,19 @@ class Recognise(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a dialect is opened, and how it is recognised at an address that nobody knows yet."""
+    """How a dialect is opened, and how it is recognised at an address that nobody knows yet.
+
+    `tells_all`: its servers describe themselves to everybody, so that settings can be held against that when they are saved.
+    """
 
     open: Open
     recognise: Recognise
+    tells_all: bool = False
 
 
 DIALECTS: Mapping[str, Dialect] = {
     "michigan": Dialect(open_michigan, recognise_michigan),
-    "ga4gh_wes": Dialect(open_wes, recognise_wes),
+    "ga4gh_wes": Dialect(open_wes, recognise_wes, tells_all=True),
 }
 
 
@@ -67,6 +71,10 @@ class AdapterRegistry:
     def kinds(self) -> tuple[str, ...]:
         """Give the values that a service's `api_type` may have."""
         return tuple(self._dialects)
+
+    def tells_all(self, api_type: str) -> bool:
+        """Tell whether servers of this kind describe themselves without a credential."""
+        return api_type in self._dialects and self._dialects[api_type].tells_all
 
     def open(
         self,

@@ -19,6 +19,7 @@ from app.usecases.credentials import Secret, seal_secret, shared_context
 from app.usecases.deps import Actor, Deps
 from app.usecases.engine.upkeep import note_look
 from app.usecases.engine.wakeup import credential_replaced, service_recovered
+from app.usecases.fitting import misfits
 from app.usecases.idempotency import Once
 from app.usecases.panels import add_preset_panels
 from app.usecases.service_fields import DEFAULTS, NewService, ServiceChange, fields_of, preset_of
@@ -80,6 +81,7 @@ async def add_service(
     slug = _slug(new, preset, values["name"])
     api_type = new.api_type or (preset.api_type if preset else "michigan")
     _check(deps, api_type, values)
+    unfit = await misfits(deps, api_type, values, token if isinstance(token, str) else None)
     async with deps.pool.acquire() as connection, connection.transaction():
         service = await db.insert_service(connection, slug=slug, api_type=api_type, values=values)
         if service is None:
@@ -95,7 +97,7 @@ async def add_service(
         if preset is not None:
             await add_preset_panels(connection, service.id, preset)
         await _record(connection, actor, "service.created", service, given, token)
-        written = Written(service, warnings_for(service))
+        written = Written(service, (*unfit, *warnings_for(service)))
         if once is not None:
             await once.remember(connection, written)
     return written
@@ -105,6 +107,7 @@ async def change_service(
     deps: Deps, actor: Actor | None, service_id: int, change: ServiceChange
 ) -> Written:
     """Change what an administrator may about a service. Raises NotFound, InvalidInput."""
+    unfit = await _misfits_of_change(deps, await get_service(deps, service_id), change)
     async with deps.pool.acquire() as connection, connection.transaction():
         old = await _lock(connection, service_id)
         _refuse_renaming(old, change)
@@ -135,7 +138,19 @@ async def change_service(
         if "credential_policy" in given or "shared_with" in given:
             await credential_replaced(connection, service.id, None)
         await _record(connection, actor, "service.updated", service, given, token)
-    return Written(service, (*warnings, *warnings_for(service)))
+    return Written(service, (*warnings, *unfit, *warnings_for(service)))
+
+
+async def _misfits_of_change(deps: Deps, old: Service, change: ServiceChange) -> tuple[str, ...]:
+    """Ask the server before anything is locked: a slow one must not keep others from their service."""
+    _refuse_renaming(old, change)
+    given, token = _judge(change, old.api_config)
+    if not _READ_AGAIN & given.keys():
+        return ()
+    service = replace(old, **given)
+    values = {name: getattr(service, name) for name in db.SETTABLE}
+    _check(deps, service.api_type, values)
+    return await misfits(deps, service.api_type, values, token if isinstance(token, str) else None)
 
 
 def warnings_for(service: Service) -> tuple[str, ...]:

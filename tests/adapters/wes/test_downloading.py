@@ -226,9 +226,9 @@ async def test_starter_kit_when_it_lists_its_inputs_too_then_they_are_left_out(
     run = starter_kit.runs[await adapter.submit(job(), ignore)]
     starter_kit.has_history.add(run.run_id)
     run.state = "COMPLETE"
-    run.outputs = {name: f"file:///work/ab/{name}" for name in ("chr1.vcf.gz", "chr1.imputed.vcf.gz", ".command.sh", "x.tmp")}  # fmt: skip
+    run.outputs = {name: f"file:///scratch/work/ab/{name}" for name in ("chr1.vcf.gz", "chr1.imputed.vcf.gz", ".command.sh", "x.tmp")}  # fmt: skip
     (item,) = await adapter.outputs(run.run_id)
-    assert item.held_at == "file:///work/ab/chr1.imputed.vcf.gz"
+    assert item.held_at == "file:///scratch/work/ab/chr1.imputed.vcf.gz"
     with pytest.raises(RemoteNotFound, match="held at the service"):
         await fetched(adapter, item)
 
