@@ -84,15 +84,13 @@ async def _fetch(session: aiohttp.ClientSession, link: str, target: Path, limit_
     async with session.get(url, allow_redirects=False) as answer:
         if answer.status != 200:
             raise TransferFailed(f"Can't stage file {target.name} -- status {answer.status}")
-        file = await asyncio.to_thread(target.open, "wb")
-        try:
+        # Opened here and not in a thread: were the run cancelled meanwhile, nobody would close it.
+        with target.open("wb") as file:
             async for chunk in answer.content.iter_chunked(_CHUNK):
                 size += len(chunk)
                 if size > limit_bytes:
                     raise TransferFailed(f"Can't stage file {target.name} -- it is too large")
                 await asyncio.to_thread(file.write, chunk)
-        finally:
-            await asyncio.to_thread(file.close)
     if announced is not None and size != announced:
         raise TransferFailed(f"Can't stage file {target.name} -- its size is not as announced")
     return size
