@@ -68,7 +68,7 @@ async def _read_text(part: BodyPartReader) -> str:
 async def _store(part: BodyPartReader, path: Path, form: Form, limit_bytes: int) -> None:
     """Write a file part, a mebibyte at a time in a thread while the next one comes in."""
     loop = asyncio.get_running_loop()
-    file = await asyncio.to_thread(path.open, "wb", buffering=0)
+    file = path.open("wb", buffering=0)
     writing: asyncio.Future[None] = loop.create_future()
     writing.set_result(None)
     gathered = bytearray()

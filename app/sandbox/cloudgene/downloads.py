@@ -117,7 +117,7 @@ async def _stream(request: web.Request, path: Path, size: int) -> web.StreamResp
     if request.method == "HEAD":
         return response
     sent = 0
-    file = await asyncio.to_thread(path.open, "rb")
+    file = path.open("rb")
     try:
         while chunk := await asyncio.to_thread(file.read, _CHUNK):
             if cut is not None and sent + len(chunk) > cut:
