@@ -23,6 +23,7 @@ WAITS_LONG = (
 LOST_AFTER = timedelta(minutes=15)
 """Unless its kind of service says something else: so long a job may be missing at the service before it is lost."""
 MISSING_TOLD_AFTER = timedelta(minutes=5)
+_LOOKED_FOR = "; it is looked for again before it counts as lost"
 _STOPPED = (RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE)
 
 
@@ -95,21 +96,19 @@ def observe(
         return change
     if change is not None:
         return replace(change, fields={"missing_since": None, **change.fields})
-    return seen_again(job, service)
+    return seen_again(job)
 
 
-def seen_again(job: Job, service: str) -> Change:
+def seen_again(job: Job) -> Change:
     """Forget that the remote did not know the job; nothing is told, as nothing has happened."""
     fields: dict[str, object] = {"missing_since": None}
-    if job.hold_reason == _missing_reason(service):
+    if (job.hold_reason or "").endswith(_LOOKED_FOR):
         fields["hold_reason"] = None
     return Change(unchanged(job.status), None, job.stage, fields=fields)
 
 
-def _missing_reason(service: str) -> str:
-    return (
-        f"{service} does not know the job just now; it is looked for again before it counts as lost"
-    )
+def _missing_words(remote: RemoteStatus) -> str:
+    return remote.reason or "it does not know the job just now"
 
 
 def _missing(
@@ -123,10 +122,10 @@ def _missing(
     if missing_for >= lost_after:
         return fail(
             "lost_at_service",
-            f"{service} has lost this job: for {missing_for.total_seconds() / 60:.0f} minutes it has answered that it does not know it",
+            f"{service} has lost this job: for {missing_for.total_seconds() / 60:.0f} minutes it has answered that {_missing_words(remote)}",
             "Press retry to submit it again; the input is still stored here. If it is lost again, ask the operators of the service.",
         )
-    said = _missing_reason(service)
+    said = f"{service} says that {_missing_words(remote)}{_LOOKED_FOR}"
     if job.hold_reason == said or missing_for < min(MISSING_TOLD_AFTER, lost_after / 2):
         return None
     return Change(unchanged(job.status), said, job.stage, fields={"hold_reason": said})

@@ -20,7 +20,8 @@ class RemoteState(StrEnum):
     GONE = "gone"
     """Retired or deleted: its results are no longer there."""
     MISSING = "missing"
-    """The service answers and does not know, or cannot load, the job: lost if that lasts, for some servers say so for a while."""
+    """The service answers and does not know, cannot load, or has put off the job: lost if that lasts, for some servers say so for a
+    while. A status's `reason` may say which, as the end of «it answers that …»."""
     DEAD = "dead"
     """The remote server restarted under the job; it may be asked to restart it."""
     UNKNOWN = "unknown"

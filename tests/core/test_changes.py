@@ -304,3 +304,19 @@ def test_observe_when_a_cancelled_job_is_missing_then_that_is_no_end() -> None:
     change = after(job, S.MISSING, 6)
     assert change is not None
     assert change.event is not E.CANCEL
+
+
+def test_observe_when_the_service_says_why_a_job_is_missing_then_the_owner_reads_that() -> None:
+    put_off = replace(word(S.MISSING), reason="it has taken the run's capacity away")
+    job = there(Status.RUNNING, missing_since=NOW)
+    told = observe(job, put_off, "S", NOW + LOST - timedelta(minutes=1), SETTLE, LOST)
+    assert told is not None
+    assert "it has taken the run's capacity away" in (told.message or "")
+    job = written(job, told)
+    lost = observe(job, put_off, "S", NOW + LOST, SETTLE, LOST)
+    assert lost is not None
+    assert lost.event is E.FAIL
+    assert "it has taken the run's capacity away" in (lost.message or "")
+    back = observe(job, word(S.RUNNING), "S", NOW + LOST, SETTLE, LOST)
+    assert back is not None
+    assert written(job, back).hold_reason is None

@@ -16,11 +16,13 @@ STATES: Mapping[str, RemoteState] = {
     "SYSTEM_ERROR": RemoteState.FAILED,
     "CANCELED": RemoteState.CANCELLED,
     "CANCELING": RemoteState.UNKNOWN,  # the former state stays, until the run has stopped
-    "PREEMPTED": RemoteState.RUNNING,  # 1.1: whether it starts again is left open by the specification
+    "PREEMPTED": RemoteState.MISSING,  # 1.1: whether it starts again is left open by the specification
     "DELETING": RemoteState.GONE,  # sapporo
     "DELETED": RemoteState.GONE,
 }
 """GA4GH WES 1.0.0 to 1.1.0, and sapporo's two. Any other word is UNKNOWN."""
+
+_PREEMPTED = "it has taken the run's capacity away"
 
 FINAL = frozenset(
     {RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE}
@@ -47,7 +49,9 @@ def read_status(said: Mapping[str, object], run_id: str) -> RemoteStatus:
         raise ServiceUnavailable("The service answered with something that is not a run.")
     word = said["state"]
     raw = clean_line(word, limit=40) or "UNKNOWN"
-    return RemoteStatus(run_id, state_of(word), raw)
+    state = state_of(word)
+    reason = _PREEMPTED if state is RemoteState.MISSING else None
+    return RemoteStatus(run_id, state, raw, reason=reason)
 
 
 def missing(run_id: str, raw: str) -> RemoteStatus:

@@ -62,7 +62,7 @@ async def look(deps: Deps, account_id: int, failures: int) -> Look:
 async def _failed(
     deps: Deps, service: str, jobs: list[Job], error: AdapterError, failures: int, interval_s: float
 ) -> Look:
-    await _forget_missing(deps, service, jobs)
+    await _forget_missing(deps, jobs)
     if failures + 1 >= TELL_OUTAGE_AFTER:
         await _tell_outage(deps, service, jobs, error.reason)
     return Look(len(jobs), 0, failed=True, interval_s=interval_s)
@@ -90,7 +90,7 @@ async def _look(deps: Deps, remote: Remote, jobs: list[Job], interval_s: float) 
             except AdapterError as error:
                 # One job that the service cannot tell about must not hide the others.
                 trouble = error
-                await _forget_missing(deps, remote.name, [job])
+                await _forget_missing(deps, [job])
                 continue
         seen += 1
         changed += await _observe(deps, remote, job, status)
@@ -162,7 +162,7 @@ async def _hold_credential(deps: Deps, account: Account, jobs: list[Job], reason
 
 async def _hold(deps: Deps, job: Job, said: str) -> int:
     if job.stage is Stage.CREDENTIAL_NEEDED:
-        await _forget_missing(deps, "", [job])
+        await _forget_missing(deps, [job])
         return 0
     change = Change(
         unchanged(job.status),
@@ -174,11 +174,11 @@ async def _hold(deps: Deps, job: Job, said: str) -> int:
     return int(await apply(deps, job, change, seen=job.updated_at) is not None)
 
 
-async def _forget_missing(deps: Deps, service: str, jobs: list[Job]) -> None:
+async def _forget_missing(deps: Deps, jobs: list[Job]) -> None:
     """No answer says nothing about a job: that it was missing counts anew, so that an outage never makes a job lost."""
     for job in jobs:
         if job.missing_since is not None:
-            await apply(deps, job, seen_again(job, service), seen=job.updated_at)
+            await apply(deps, job, seen_again(job), seen=job.updated_at)
 
 
 async def _tell_outage(deps: Deps, service: str, jobs: list[Job], reason: str) -> None:

@@ -49,6 +49,7 @@ async def test_status_when_a_word_is_said_then_the_common_one_or_unknown(
     seen = await adapter.status(run.run_id)
     expected = STATES.get(word.upper(), RemoteState.UNKNOWN) if isinstance(word, str) else RemoteState.UNKNOWN  # fmt: skip
     assert seen.state is expected
+    assert ("capacity" in (seen.reason or "")) is (word == "PREEMPTED")
 
 
 @pytest.mark.parametrize(
