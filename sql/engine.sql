@@ -323,6 +323,11 @@ returning a.id, a.service_id, a.next_poll_at
 update service_accounts set poll_owner = null, poll_lease_until = null
 where id = :account_id and poll_owner = :owner
 
+-- name: forget_missing
+-- Jobs of some accounts that their service did not know when it was last looked at: how long ago that was says nothing.
+update imputation_jobs set missing_since = null
+where account_id = any(:account_ids::bigint[]) and missing_since is not null and completed_at is null
+
 -- name: list_woken_polls
 -- Accounts of ours that somebody lately wants looked at: a credential was replaced, a service is back. The time is the database's
 -- alone, and long enough for a transaction that takes its time to commit.

@@ -81,6 +81,10 @@ class Poller:
             renew_before=now + lease / 2,
             max_rows=MAX_CLAIMS,
         )
+        taken_over = [row["id"] for row in rows if row["id"] not in self._watched]
+        if taken_over:
+            # Nobody may have looked for long: a time without looks must not make a job lost.
+            await ENGINE.forget_missing.run(deps.pool, account_ids=taken_over)
         spread = lease_s / 2 if len(rows) > SPREAD_ABOVE else 0.2
         for row in rows:
             account_id = row["id"]

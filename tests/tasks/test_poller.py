@@ -239,3 +239,23 @@ async def test_poller_when_the_database_goes_away_for_a_moment_then_goes_on(
             return (await stage.job(job.id)).stage == "remote_running"
 
         await until(seen)
+
+
+async def test_account_when_nobody_looked_for_long_then_a_missing_job_is_not_lost_for_that(
+    stage: Stage, dora: Person
+) -> None:
+    """The service did not know the job before we went down, nor when we came back an hour later."""
+    job = await sent(stage, dora)
+    stage.service.jobs[0].state = RemoteState.MISSING
+    async with beside(make_poller(stage).run()):
+        await looks(stage, 2)
+    assert (await stage.job(job.id)).missing_since is not None
+    await stage.deps.pool.execute(
+        "update imputation_jobs set missing_since = missing_since - interval '1 hour'"
+    )
+    await stage.deps.pool.execute("update service_accounts set poll_lease_until = null")
+    async with beside(make_poller(stage, "second").run()):
+        await looks(stage, 2)
+    seen = await stage.job(job.id)
+    assert not seen.is_final
+    assert seen.missing_since is not None
