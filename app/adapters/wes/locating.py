@@ -107,7 +107,8 @@ def _mapped(location: str, rule: PathMap, run_id: str) -> str | None:
         if not plain.startswith(prefix):
             return None
         rest = plain[len(prefix) :]
-    if _climbs(rest):
+    # Servers decode before they walk: what climbs only once it is decoded climbs too.
+    if _climbs(rest) or _climbs(unquote(rest)):
         return None
     encoded = rest if "://" in prefix and not is_file else quote(rest, safe="/")
     return rule.replace.replace("{run_id}", quote(run_id, safe="")) + encoded

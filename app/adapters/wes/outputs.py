@@ -16,6 +16,7 @@ MAX_NODES = 200_000
 _LOCATIONS = ("location", "file_url", "url", "drs_uri", "drs_url", "path")
 _NAMES = ("basename", "file_name", "name")
 _MAX_TEXT = 8192
+_MAX_DEPTH = 64
 _TREE_INCLUDE = (
     "*.vcf.gz", "*.vcf.bgz", "*.vcf", "*.bcf", "*.tbi", "*.csi", "*.info.gz", "*.info", "*.html", "*.zip",
 )  # fmt: skip
@@ -157,20 +158,22 @@ def _weskit(names: list[object], links: list[object]) -> Iterator[Found]:
     by_name = {name: name for name in names if _is_text(name) and isinstance(name, str)}
     linked: dict[str, str] = {}
     others: list[Found] = []
-    by_base: dict[str, list[str]] = {}
+    by_end: dict[str, str] = {}
     for name in by_name:
-        by_base.setdefault(name.rpartition("/")[2], []).append(name)
+        end = name.removeprefix("./")
+        by_end[end] = max(by_end.get(end, ""), name, key=len)
     for link in links:
         if not isinstance(link, str) or not _is_text(link):
             continue
-        path = unquote(urlsplit(link).path) if link.startswith("http") else link
-        fitting = [
-            name
-            for name in by_base.get(path.rpartition("/")[2], ())
-            if path == name or path.endswith("/" + name.removeprefix("./"))
-        ]
-        if fitting:
-            linked[max(fitting, key=len)] = link
+        try:
+            path = unquote(urlsplit(link).path) if link.startswith("http") else link
+        except ValueError:
+            continue
+        # The longest name first. Looked up: the remote chooses how many names and links there are.
+        ends = (path.split("/", depth)[-1] for depth in range(_MAX_DEPTH))
+        name = path if path in by_name else next((by_end[end] for end in ends if end in by_end), "")
+        if name:
+            linked[name] = link
         else:
             others.append(Found(last_part(link), link))
     for name in by_name:

@@ -57,6 +57,28 @@ def test_flatten_when_a_server_has_its_own_shape_then_its_files(
     assert names(outputs) == expected
 
 
+def test_flatten_when_a_link_of_weskit_is_broken_then_passed_over() -> None:
+    links = ["http://[x/i.vcf", "https://b/r/i.vcf?1"]
+    assert names({"filesystem": ["i.vcf"], "S3": links}) == [("i.vcf", "https://b/r/i.vcf?1")]
+
+
+def test_flatten_when_very_many_files_of_weskit_have_one_name_then_not_each_is_held_against_each() -> (
+    None
+):
+    files = [f"{n}/i.vcf" for n in range(100_000)]
+    links = [f"https://b/run/{name}" for name in files]
+    assert names({"filesystem": files, "S3": links}) == list(zip(files, links, strict=True))
+
+
+def test_address_of_when_a_mapped_address_climbs_encoded_then_refused() -> None:
+    rule = PathMap(prefix="s3://results/{run_id}/", replace="https://files.org/{run_id}/")
+    config = OutputsConfig(file_url_map=(rule,))
+    for rest in ("%2e%2e/r2/a.vcf.gz", "x/.%2E/../a.vcf.gz", "x%2f..%2f..%2fr2/a.vcf.gz"):
+        assert address_of(f"s3://results/r1/{rest}", config, HERE, "r1") is None, rest
+    good = address_of("s3://results/r1/a%20b.vcf.gz", config, HERE, "r1")
+    assert good == "https://files.org/r1/a%20b.vcf.gz"
+
+
 def test_flatten_when_checksums_are_given_then_read() -> None:
     first = flatten(CWL_FILE)[0]
     assert first.size_bytes == 120
