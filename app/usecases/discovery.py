@@ -133,12 +133,12 @@ async def _propose(deps: Deps, found: Recognised, allow_insecure: bool) -> Propo
             service |= {"preset": preset.slug, "name": preset.name, "slug": preset.slug}
             notes.append(f"This is the preset «{preset.slug}»: the rest is taken from it.")
     services, _ = await db.list_services(
-        deps.pool, is_active=None, api_type=found.api_type, limit=500, offset=0
+        deps.pool, is_active=None, api_type=None, limit=500, offset=0
     )
     notes += [
         f"It is there already: {known.name} (id {known.id}, slug {known.slug})."
         for known in services
-        if known.base_url == found.base_url
+        if (known.base_url, known.api_type) == (found.base_url, found.api_type)
     ]
     taken = {known.slug for known in services}
     service["slug"] = _free(service["slug"], taken)
