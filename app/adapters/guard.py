@@ -106,9 +106,12 @@ class GuardedResolver(AbstractResolver):
         """Give permitted addresses of `host`. Raises `AddressRefusedError` when there are only others."""
 
         def look_up() -> list[tuple[Any, ...]]:
-            return self._lookup(
-                host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-            )
+            try:
+                return self._lookup(
+                    host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+                )
+            except UnicodeError as error:  # a label that is empty or beyond 63 characters
+                raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from error
 
         infos = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         permitted: list[ResolveResult] = [

@@ -110,7 +110,12 @@ def clean_base_url(value: str) -> str:
     if "?" in text or "#" in text:
         raise refuse("base_url", "must not hold a query or a fragment")
     climbs = any(part in (".", "..") for part in parts.path.split("/"))
-    if not _HOST.fullmatch(parts.hostname) or not _PATH.fullmatch(parts.path) or climbs:
+    if (
+        not parts.hostname.strip(".")
+        or not _HOST.fullmatch(parts.hostname)
+        or not _PATH.fullmatch(parts.path)
+        or climbs
+    ):
         raise refuse("base_url", "is not the address of a server")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.rstrip(".")
     scheme = parts.scheme.lower()

@@ -175,6 +175,17 @@ async def test_request_when_the_name_is_unknown_then_not_sent() -> None:
             await transport.request_json("GET", URL("https://x.test/"))
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".org", "a..org"])
+async def test_request_when_the_host_can_be_no_name_then_not_sent(
+    transport: Transport, host: str
+) -> None:
+    with pytest.raises(NotSent):
+        await transport.request_json("GET", URL(f"https://{host}/"))
+    with pytest.raises(ServiceUnavailable):
+        async with transport.stream_get(URL(f"https://{host}/a.vcf.gz", encoded=True)):
+            raise AssertionError("nothing can be fetched there")
+
+
 async def test_request_when_tls_fails_then_not_sent(
     transport: Transport, server: RecordingServer
 ) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from app.sandbox.panels import DEFAULT_PANELS
 from app.usecases import discovery
 from app.usecases.deps import Deps
+from tests import factories
 from tests.fakes.recording import RecordingServer, silent
 from tests.support.api import Answer, Api
 from tests.support.people import Person
@@ -64,6 +65,16 @@ async def test_discover_when_a_token_is_given_then_panels_are_shown_and_the_toke
     assert sandbox.token not in answer.text + "".join(row["all"] for row in rows)
 
 
+async def test_discover_when_a_service_of_another_kind_has_the_slug_then_another_is_proposed(
+    client: Api, admin: Person, sandbox: Sandbox, deps: Deps
+) -> None:
+    first = (await ask(client, admin, sandbox.base)).json()["proposals"][0]["service"]
+    await factories.make_service(deps, slug=first["slug"], api_type="ga4gh_wes")
+    again = (await ask(client, admin, sandbox.base)).json()["proposals"][0]["service"]
+    added = await client.post("/services", as_=admin, json=again)
+    assert added.status == 201, added.text
+
+
 async def hello(_request: web.Request) -> web.Response:
     return web.Response(text="<html>hello</html>", content_type="text/html")
 
@@ -105,6 +116,7 @@ async def test_discover_when_nothing_answers_then_unavailable_and_in_time(
         ("https://user:pw@127.0.0.1:1", {}, "invalid_input"),
         ("ftp://127.0.0.1", {}, "invalid_input"),
         ("", {}, "invalid_input"),
+        ("https://..", {}, "invalid_input"),
         ("http://127.0.0.1:1", {"api_token": "a b"}, None),
     ],
 )
