@@ -30,9 +30,11 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?|[0-9A-Fa-f:.]
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/*")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _KEY = re.compile(r"[!-~]{1,200}")
-# A JSON Web Token, a token of H3Africa, an HTTP credential, or a login inside an address.
+# A JSON Web Token, a token of H3Africa, an HTTP credential, a login inside an address, or an address that is signed.
 _SECRET_VALUE = re.compile(
-    r"eyJ[\w-]{8,}\.|\bh3a_[\w-]{6,}|\b(?:bearer|basic)\s+\S{8,}|://[^/\s@]+@", re.IGNORECASE
+    r"eyJ[\w-]{8,}\.|\bh3a_[\w-]{6,}|\b(?:bearer|basic)\s+\S{8,}|://[^/\s@]+@"
+    r"|[?&](?:x-amz-(?:signature|security-token)|x-goog-signature|sig|signature|(?:\w+_)?token)=[^&\s{]",
+    re.IGNORECASE,
 )
 _SHOWN_ONLY = ("has_api_token",)
 

@@ -115,6 +115,9 @@ def test_slug_when_nothing_of_the_name_is_left_then_is_refused() -> None:
         {"note": "h3a_abcdef123456"},
         {"headers": ["Bearer abcdefgh12345"]},
         {"proxy": "http://user:pw@proxy.example.org"},
+        {"workflow": {"url": "https://git.example.org/impute.nf?private_token=glpat-x1y2z3"}},
+        {"params": {"ref": "https://s3.example.org/r.vcf.gz?X-Amz-Date=1&X-Amz-Signature=0af3"}},
+        {"params": {"ref": "https://x.blob.example.org/r.vcf.gz?sv=2022&sig=0af3%3D"}},
         {"extra_fields": {"x": JWT}},
     ],
 )
