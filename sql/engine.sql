@@ -128,9 +128,9 @@ where id = :job_id and stage = 'decision_needed' and completed_at is null and ca
     and (lease_until is null or lease_until <= :now)
 returning *
 
--- name: hold_account
--- Let only one decision about the jobs of an account be carried out at a time.
-select id from service_accounts where id = :account_id for no key update
+-- name: hold_service
+-- Let only one decision about the jobs of a service be carried out at a time: two accounts may see the same run.
+select id from services where id = :service_id for no key update
 
 -- name: find_holder
 -- Another job of ours that a remote job belongs to.

@@ -36,7 +36,7 @@ async def adopt(deps: Deps, actor: Actor, job_id: UUID, external_id: str) -> Job
         )
     status = await _ask(deps, job, external_id)
     async with deps.pool.acquire() as conn, conn.transaction():
-        await ENGINE.hold_account.row(conn, account_id=job.account_id)
+        await ENGINE.hold_service.row(conn, service_id=job.service_id)
         taken = await _take(deps, conn, job)
         await _ensure_free(conn, taken, external_id, status)
         said = "Its owner named the run at the external service"
