@@ -18,7 +18,7 @@ from app.usecases import audit
 from app.usecases.credentials import Secret, seal_secret, shared_context
 from app.usecases.deps import Actor, Deps
 from app.usecases.engine.upkeep import note_look
-from app.usecases.engine.wakeup import credential_replaced, service_recovered
+from app.usecases.engine.wakeup import credential_replaced, service_reconfigured
 from app.usecases.fitting import misfits
 from app.usecases.idempotency import Once
 from app.usecases.panels import add_preset_panels
@@ -131,7 +131,7 @@ async def change_service(
         if service.maintenance or old.maintenance:
             service = await _follow_maintenance(deps, connection, service)
         if service.is_active and not service.maintenance and _WAKES & given.keys():
-            await service_recovered(connection, service.id)
+            await service_reconfigured(connection, service.id)
         if _READ_AGAIN & given.keys() or token is not UNSET:
             await db.read_again(connection, service.id)
             service = await db.lock_service(connection, service.id) or service

@@ -55,6 +55,20 @@ async def test_results_when_the_counter_is_used_up_then_are_held_and_had_when_it
     await world.alice.until_end(job["id"], "completed")
 
 
+async def test_results_when_held_and_the_service_is_configured_anew_then_are_looked_for_at_once(
+    world: World, tiny: Path
+) -> None:
+    sandbox = await world.sandbox()
+    ids = await world.add_service(sandbox)
+    sandbox.set_faults(counter_exhausted=True)
+    job = await world.alice.submit(*ids, tiny)
+    await world.alice.until_stage(job["id"], "results_blocked")
+    sandbox.set_faults()
+    change = {"api_config": {"user_agent": "another"}}
+    await world.admin.call("PATCH", f"/services/{ids[0]}", json=change, expect=200)
+    await world.alice.until_end(job["id"], "completed")
+
+
 @pytest.mark.parametrize(
     "fault",
     [{"wrong_password": True}, {"broken_zip": True}, {"evil_zip": "slip"}, {"evil_zip": "bomb"}],

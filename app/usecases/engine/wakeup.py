@@ -27,6 +27,12 @@ async def service_recovered(conn: Connection, service_id: int) -> None:
     await _wake(conn, service_id, None, Stage.SERVICE_UNAVAILABLE)
 
 
+async def service_reconfigured(conn: Connection, service_id: int) -> None:
+    """Let go on what waits for this service, and look again for results that its former configuration did not find."""
+    await service_recovered(conn, service_id)
+    await _wake(conn, service_id, None, Stage.RESULTS_BLOCKED)
+
+
 async def _wake(conn: Connection, service_id: int, user_id: int | None, stage: Stage) -> None:
     await ENGINE.wake_polls.run(conn, service_id=service_id, user_id=user_id)
     await ENGINE.wake_held.run(conn, service_id=service_id, user_id=user_id, stage=stage)
