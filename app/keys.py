@@ -12,6 +12,8 @@ EVENTS = web.AppKey("events", EventHub)
 REDIS_PING: web.AppKey[Callable[[], Awaitable[bool]]] = web.AppKey("redis_ping")
 """Tells whether Redis answers; never raises."""
 ACTOR = web.RequestKey("actor", Actor)
+TOKEN = web.RequestKey("token", str)
+"""The sign-in token that the request came with, in its header or its cookie."""
 REQUEST_ID = web.RequestKey("request_id", str)
 CLIENT_ADDRESS = web.RequestKey("client_address", str)
 ROUTE_PATTERN = web.RequestKey("route_pattern", str)

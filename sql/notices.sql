@@ -21,6 +21,10 @@ where user_id = :user_id and (:unread::boolean is null or is_read <> :unread)
 order by id desc
 limit :limit offset :offset
 
+-- name: count_unread
+-- How many of a user's notices were not read.
+select count(*) from notifications where user_id = :user_id and not is_read
+
 -- name: count_notifications
 -- How many a user has, with the same filter.
 select count(*) from notifications where user_id = :user_id and (:unread::boolean is null or is_read <> :unread)

@@ -1,17 +1,14 @@
 """The API's description, and a viewer for it that loads nothing from elsewhere."""
 
-from functools import cache
-from pathlib import Path
-
 from aiohttp import web
 
+from app.web.assets import load
 from app.web.endpoint import Access, Call, Endpoint
 
 OPENAPI = web.AppKey("openapi", bytes)
 """The description as JSON."""
 
-VENDOR_DIR = Path(__file__).resolve().parents[2] / "static" / "vendor"
-VIEWER = "rapidoc-9.3.8.min.js"
+_VIEWER = load().url("vendor/rapidoc-9.3.8.min.js")
 
 _PAGE = f"""<!doctype html>
 <html lang="en">
@@ -19,7 +16,7 @@ _PAGE = f"""<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>API · Federated Imputation Platform</title>
-<script type="module" src="/docs/{VIEWER}"></script>
+<script type="module" src="{_VIEWER}"></script>
 </head>
 <body>
 <rapi-doc spec-url="/openapi.json" load-fonts="false" render-style="read" show-header="false"
@@ -36,23 +33,9 @@ _POLICY = (
 )
 
 
-@cache
-def _viewer() -> bytes:
-    return (VENDOR_DIR / VIEWER).read_bytes()
-
-
 async def page(_call: Call) -> web.Response:
     return web.Response(
         text=_PAGE, content_type="text/html", headers={"Content-Security-Policy": _POLICY}
-    )
-
-
-async def viewer(_call: Call) -> web.Response:
-    # The version stands in the name, so the file never changes under it.
-    return web.Response(
-        body=_viewer(),
-        content_type="text/javascript",
-        headers={"Cache-Control": "public, max-age=31536000, immutable"},
     )
 
 
@@ -79,16 +62,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "A viewer for this description",
         access=Access.PUBLIC,
         content="text/html",
-        tag="docs",
-    ),
-    Endpoint(
-        "GET",
-        f"/docs/{VIEWER}",
-        viewer,
-        "docs.viewer",
-        "The viewer's program",
-        access=Access.PUBLIC,
-        content="text/javascript",
         tag="docs",
     ),
 )

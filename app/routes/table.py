@@ -1,4 +1,4 @@
-"""Every endpoint of the platform, in one list: routing, access, metrics and OpenAPI come from it."""
+"""Every endpoint of the API, in one list: routing, access, metrics and OpenAPI come from it. The pages have a list of their own."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -20,6 +20,8 @@ from app.routes.api import (
     services,
     users,
 )
+from app.routes.pages.table import PAGES
+from app.web import templating
 from app.web.endpoint import Endpoint, bind, encode, no_continue_yet
 from app.web.middleware import ROWS, add_headers
 from app.web.openapi import build
@@ -50,11 +52,12 @@ def openapi_document() -> bytes:
     return encode(build(ENDPOINTS))
 
 
-def add_routes(app: web.Application, endpoints: Iterable[Endpoint] = ENDPOINTS) -> None:
+def add_routes(app: web.Application, endpoints: Iterable[Endpoint] = (*ENDPOINTS, *PAGES)) -> None:
     """Put every row into the router, at its path and under `/api`; and what the middlewares need to know of the rows."""
     rows: dict[object, Endpoint] = {}
     app[ROWS] = rows
     app[docs.OPENAPI] = openapi_document()
+    templating.set_up(app)
     app.on_response_prepare.append(add_headers)
     for endpoint in endpoints:
         handler = bind(endpoint)
@@ -66,6 +69,8 @@ def add_routes(app: web.Application, endpoints: Iterable[Endpoint] = ENDPOINTS) 
 
 def paths_of(endpoint: Endpoint) -> tuple[str, ...]:
     """Give the paths under which a row is served; a slash at the end, as many scripts have it, makes no difference."""
+    if endpoint.is_page:
+        return (endpoint.path,)
     if endpoint.path.startswith(f"{API_PREFIX}/"):
         return (endpoint.path, f"{endpoint.path}/")
     prefixed = API_PREFIX + endpoint.path

@@ -162,6 +162,11 @@ async def list_notifications(
     )
 
 
+async def count_unread(deps: Deps, actor: Actor) -> int:
+    """Give how many of the actor's notices were not read."""
+    return int(await NOTICES.count_unread.value(deps.pool, user_id=actor.id))
+
+
 async def mark_read(deps: Deps, actor: Actor, notification_id: int) -> Notification:
     """Mark one of the actor's notices as read. Raises NotFound, for another user's too."""
     found = await db.mark_read(deps.pool, actor.id, notification_id)

@@ -54,7 +54,16 @@ def is_cross_site(request: web.Request, own_origins: Iterable[str]) -> bool:
         return False
     if fetch_site := request.headers.get("Sec-Fetch-Site"):
         return fetch_site not in ("same-origin", "none")
-    return origin is not None
+    # Over plain HTTP browsers say nothing but the origin. A page at the very host that was asked is ours, whatever name the
+    # settings have for it; cookies go by host too, so a stranger who lets his own name point here gains nothing.
+    return origin is not None and _host(origin) != request.host
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _origin(url: str) -> str:

@@ -13,12 +13,20 @@ from uuid import UUID
 
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
+from multidict import MultiDictProxy
 
 from app.core.errors import Conflict, NotAuthenticated, NotFound
 from app.keys import ACTOR, CLIENT_ADDRESS, DEPS
 from app.usecases.deps import Actor, Deps
 from app.usecases.idempotency import AlreadyDone, Once, find_answer
-from app.web.reading import ensure_uncompressed, is_text, read_json, read_key, read_query
+from app.web.reading import (
+    ensure_uncompressed,
+    is_text,
+    read_fields,
+    read_json,
+    read_key,
+    read_query,
+)
 
 INT = r"[0-9]{1,18}"
 """The pattern of a number in a path: `/files/{id:INT}`."""
@@ -85,6 +93,10 @@ class Endpoint:
     """Not even the limit on everything applies: probes, which must be answered whoever else is busy."""
     head: bool = True
     """HEAD is answered like GET, without a body."""
+    is_page: bool = False
+    """HTML for people: not in OpenAPI, not under `/api`, and what is refused is told on a page (`app.web.pages`)."""
+    takes_form: bool = False
+    """The body is a form without files; it is read into `Call.fields`."""
     openapi: Mapping[str, Any] = field(default_factory=dict)
     """What joins the operation object in OpenAPI beyond what the row tells."""
 
@@ -109,6 +121,7 @@ class Call:
     endpoint: Endpoint
     body: Any = None
     query: Any = None
+    fields: MultiDictProxy[str] | None = None
     idempotency_key: str | None = None
     content: bytes | None = None
     """Stands for what is asked, once `replay` was told; fingerprints of it are kept."""
@@ -226,10 +239,12 @@ def bind(endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResp
             call.idempotency_key = read_key(request)
         if endpoint.query is not None:
             call.query = read_query(request, endpoint.query)
-        if endpoint.body is not None or endpoint.raw_body:
+        if endpoint.body is not None or endpoint.raw_body or endpoint.takes_form:
             ensure_uncompressed(request)
         await send_continue(request)
         content = b""
+        if endpoint.takes_form:
+            call.fields = await read_fields(request)
         if endpoint.body is not None:
             content, call.body = await read_json(request, endpoint.body)
         if not endpoint.raw_body and (replayed := await call.replay(content)) is not None:

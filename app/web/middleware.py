@@ -18,11 +18,11 @@ from multidict import CIMultiDict
 
 from app.core.errors import AppError, Forbidden, NotAuthenticated, RateLimited
 from app.core.throttle import TokenBuckets, address_key
-from app.keys import ACTOR, CLIENT_ADDRESS, DEPS, REQUEST_ID, ROUTE_PATTERN
+from app.keys import ACTOR, CLIENT_ADDRESS, DEPS, REQUEST_ID, ROUTE_PATTERN, TOKEN
 from app.settings import Settings
 from app.usecases.accounts import authenticate
 from app.usecases.deps import Deps
-from app.web import metrics, problem
+from app.web import metrics, pages, problem, session
 from app.web.client import client_address, is_cross_site
 from app.web.endpoint import Access, Endpoint
 
@@ -132,6 +132,9 @@ async def _turn_errors_into_problems(request: web.Request, handler: Handler) -> 
     except web.HTTPException as error:
         if error.status < 400:
             raise
+        if pages.wants_page(request, endpoint_of(request)):
+            shown = problem.in_our_words(error)
+            return pages.respond_to_error(request, shown, error.status)
         return problem.respond_to_http(error, request_id)
     except AppError as error:
         return _tell(request, error)
@@ -144,12 +147,16 @@ async def _turn_errors_into_problems(request: web.Request, handler: Handler) -> 
         log.exception("request.crashed", route=request[ROUTE_PATTERN])
         if _has_begun(request):
             return _cut(request, 500)
+        if pages.wants_page(request, endpoint_of(request)):
+            return pages.respond_to_error(request, problem.crash(request_id), 500)
         return problem.respond_to_crash(request_id)
 
 
 def _tell(request: web.Request, error: AppError) -> web.StreamResponse:
     if _has_begun(request):
         return _cut(request, problem.status_of(error))
+    if pages.wants_page(request, endpoint_of(request)):
+        return pages.respond_to_error(request, error, problem.status_of(error))
     return problem.respond(error, request[REQUEST_ID])
 
 
@@ -194,26 +201,37 @@ def _answer_preflights(allowed: frozenset[str]) -> Middleware:
 @web.middleware
 async def _find_actor(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Find who asks. A token that is not good is judged later, where the endpoint asks for one."""
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() == "bearer":
+    deps = request.app[DEPS]
+    token = _token_of(request, deps.settings)
+    if token is not None:
+        request[TOKEN] = token
         try:
-            request[ACTOR] = await authenticate(
-                request.app[DEPS], token.strip(), request[CLIENT_ADDRESS]
-            )
+            request[ACTOR] = await authenticate(deps, token, request[CLIENT_ADDRESS])
         except NotAuthenticated as error:
             request[_REFUSAL] = error
     return await handler(request)
 
 
+def _token_of(request: web.Request, settings: Settings) -> str | None:
+    """Give the token of the header, else that of the cookie: whoever sends both as a program means the header."""
+    if (header := request.headers.get(hdrs.AUTHORIZATION)) is None:
+        return session.read_token(request, settings)
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 def _refuse_cross_site(settings: Settings) -> Middleware:
     parts = urlsplit(settings.base_url)
-    own = {f"{parts.scheme}://{parts.netloc}", *settings.cors_origins}
+    ours = f"{parts.scheme}://{parts.netloc}"
+    own = {ours, *settings.cors_origins}
 
     @web.middleware
     async def refuse_cross_site(request: web.Request, handler: Handler) -> web.StreamResponse:
-        # A browser adds no Authorization by itself: whoever sent it knows the token.
+        # A browser adds no Authorization by itself: whoever sent it knows the token. A cookie it does add: then the origins
+        # that may use the API are strangers like all others.
         carries_itself = hdrs.AUTHORIZATION not in request.headers
-        if request.method not in _SAFE and carries_itself and is_cross_site(request, own):
+        known = own if TOKEN not in request else {ours}
+        if request.method not in _SAFE and carries_itself and is_cross_site(request, known):
             raise Forbidden(
                 "This request comes from a page of another site",
                 code="cross_site_request",

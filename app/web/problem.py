@@ -88,26 +88,34 @@ def status_of(error: errors.AppError) -> HTTPStatus:
 
 def respond(error: errors.AppError, request_id: str) -> web.Response:
     """Give the answer to a client."""
-    headers: dict[str, str] = {}
+    return _render(error, status_of(error), request_id, headers_of(error))
+
+
+def headers_of(error: errors.AppError) -> dict[str, str]:
+    """Give the headers that belong to an error."""
     if isinstance(error, errors.RateLimited):
-        headers[hdrs.RETRY_AFTER] = str(error.retry_after_s)
-    elif isinstance(error, errors.NotAuthenticated):
+        return {hdrs.RETRY_AFTER: str(error.retry_after_s)}
+    if isinstance(error, errors.NotAuthenticated):
         # RFC 6750 §3: what was wrong with the token is named only where there was one.
         refused = error.code != errors.NotAuthenticated.default_code
-        headers[hdrs.WWW_AUTHENTICATE] = "Bearer" + (' error="invalid_token"' if refused else "")
-    return _render(error, status_of(error), request_id, headers)
+        return {hdrs.WWW_AUTHENTICATE: "Bearer" + (' error="invalid_token"' if refused else "")}
+    return {}
 
 
 def respond_to_http(error: web.HTTPException, request_id: str) -> web.Response:
     """Give the answer for something that aiohttp refused."""
-    phrase = HTTPStatus(error.status).phrase
-    unknown = (phrase.lower().replace(" ", "_"), phrase, None)
-    code, message, action = _FRAMEWORK.get(error.status, unknown)
     headers: dict[str, str] = {}
     if hdrs.ALLOW in error.headers:
         headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
-    shown = errors.AppError(message, code=code, action=action)
-    return _render(shown, HTTPStatus(error.status), request_id, headers)
+    return _render(in_our_words(error), HTTPStatus(error.status), request_id, headers)
+
+
+def in_our_words(error: web.HTTPException) -> errors.AppError:
+    """Give what people are told of something that aiohttp refused."""
+    phrase = HTTPStatus(error.status).phrase
+    unknown = (phrase.lower().replace(" ", "_"), phrase, None)
+    code, message, action = _FRAMEWORK.get(error.status, unknown)
+    return errors.AppError(message, code=code, action=action)
 
 
 def respond_to_malformed(request_id: str) -> web.Response:
@@ -122,12 +130,16 @@ def respond_to_malformed(request_id: str) -> web.Response:
 
 def respond_to_crash(request_id: str) -> web.Response:
     """Give the answer for what nobody foresaw."""
-    shown = errors.AppError(
+    return _render(crash(request_id), HTTPStatus.INTERNAL_SERVER_ERROR, request_id, {})
+
+
+def crash(request_id: str) -> errors.AppError:
+    """Give what people are told of what nobody foresaw."""
+    return errors.AppError(
         "Something went wrong on our side",
         code="internal_error",
         action=f"Try again. If it happens again, tell the administrator this id: {request_id}.",
     )
-    return _render(shown, HTTPStatus.INTERNAL_SERVER_ERROR, request_id, {})
 
 
 def translate(error: Exception) -> errors.AppError | None:

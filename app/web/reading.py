@@ -3,9 +3,11 @@
 import asyncio
 import re
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import hdrs, web
+from multidict import MultiDict, MultiDictProxy
 
 from app.core.errors import BrokenUpload, FieldError, InvalidInput, TooLarge, UnsupportedMedia
 
@@ -67,6 +69,29 @@ async def read_json(request: web.Request, kind: Any) -> tuple[bytes, Any]:
     return bytes(raw), _convert(value, kind, strict=True)
 
 
+FORM_TYPE = "application/x-www-form-urlencoded"
+MAX_FORM_FIELDS = 1000
+
+
+async def read_fields(request: web.Request) -> MultiDictProxy[str]:
+    """Read the fields of a form without files (WHATWG URL, §5.1). Raises UnsupportedMedia, TooLarge, InvalidInput, BrokenUpload."""
+    if request.content_type not in (
+        FORM_TYPE,
+        "application/octet-stream",
+    ):  # the latter: no type told
+        raise UnsupportedMedia("This takes a form", action="Send it from its page.")
+    if (request.content_length or 0) > MAX_JSON_BYTES:
+        raise _too_large()
+    raw = await _read_body(request)
+    try:
+        pairs = parse_qsl(
+            raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS
+        )
+    except ValueError:  # bytes that are no text, or too many fields
+        raise InvalidInput("The form cannot be read", code="invalid_form") from None
+    return MultiDictProxy(MultiDict(pairs))
+
+
 async def _read_body(request: web.Request) -> bytearray:
     raw = bytearray()
     try:
@@ -82,7 +107,7 @@ async def _read_body(request: web.Request) -> bytearray:
 
 
 def _too_large() -> TooLarge:
-    return TooLarge(f"The JSON body is larger than {MAX_JSON_BYTES} bytes")
+    return TooLarge(f"The body is larger than {MAX_JSON_BYTES} bytes")
 
 
 def read_key(request: web.Request) -> str | None:

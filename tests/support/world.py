@@ -135,7 +135,8 @@ class World:
 async def open_world(
     settings: Settings, database_url: str, redis_url: str, root: Path, **changes: Any
 ) -> AsyncIterator[World]:
-    """Open the platform with quick intervals; `changes` are settings."""
+    """Open the platform with quick intervals; `changes` are settings, and `port` (absent: any that is free)."""
+    port = changes.pop("port", 0)
     settings = replace(
         settings,
         database_url=database_url,
@@ -148,7 +149,7 @@ async def open_world(
         runner = Runner(create_app(platform), access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         base = f"http://127.0.0.1:{runner.addresses[0][1]}"
         timeout = aiohttp.ClientTimeout(total=30)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))

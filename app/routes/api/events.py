@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from app.core.errors import FieldError, InvalidInput, NotAuthenticated
 from app.db.events import JobEvent
-from app.keys import EVENTS
+from app.keys import EVENTS, TOKEN
 from app.usecases.accounts import authenticate
 from app.usecases.events import EventHub, Stream, find_start, follow
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint, Id, encode
@@ -83,9 +83,8 @@ async def _send(
 
 async def _may_still_follow(call: Call) -> bool:
     """Tell whether the sign-in is still good: not expired, not ended by signing out, the account not disabled."""
-    token = call.request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")[2].strip()
     try:
-        await authenticate(call.deps, token, call.address)
+        await authenticate(call.deps, call.request[TOKEN], call.address)
     except NotAuthenticated:
         return False
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):

@@ -1,0 +1,1 @@
+"""HTML pages and their parts: thin handlers that call use cases and fill templates."""

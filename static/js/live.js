@@ -1,0 +1,77 @@
+// News of the user's jobs, as they happen (GET /events). Each becomes two events on the body: `job:<id>` for what shows that job,
+// and `jobs`; htmx parts name them in hx-trigger. A tab that nobody sees gives its stream back, because browsers allow six
+// connections to a host; seen again, it goes on after the last event it had.
+
+const RETRY_MS = [1000, 2000, 5000, 10000];
+
+/** Follow the jobs of who is signed in. */
+export function follow() {
+  let source = null;
+  let last = null;
+  let failures = 0;
+  let timer = 0;
+
+  const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(name, { detail }));
+
+  function open() {
+    clearTimeout(timer);
+    if (source || document.visibilityState === "hidden") return;
+    source = new EventSource(last === null ? "/events" : `/events?last_event_id=${last}`);
+    source.addEventListener("open", () => {
+      if (failures) tell("jobs", null); // whatever was missed
+      failures = 0;
+      document.body.dataset.live = "on";
+      show(false);
+    });
+    source.addEventListener("status", (event) => {
+      last = event.lastEventId;
+      const job = JSON.parse(event.data);
+      tell(`job:${job.job_id}`, job);
+      tell("jobs", job);
+      tell("notices", job);
+    });
+    source.addEventListener("error", () => {
+      close();
+      document.body.dataset.live = "off";
+      failures += 1;
+      if (failures > 2) show(true);
+      timer = setTimeout(open, RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]);
+    });
+  }
+
+  function close() {
+    source?.close();
+    source = null;
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "hidden") {
+      timer = setTimeout(close, 20_000);
+    } else {
+      clearTimeout(timer);
+      if (!source) {
+        open();
+        tell("jobs", null);
+        tell("notices", null);
+      }
+    }
+  });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  open();
+}
+
+function show(lost) {
+  let box = document.querySelector(".live-lost");
+  if (!lost) {
+    box?.remove();
+    return;
+  }
+  if (box) return;
+  box = document.createElement("p");
+  box.className = "live-lost badge";
+  box.dataset.tone = "warn";
+  box.setAttribute("role", "status");
+  box.textContent = "Live updates are interrupted; trying again";
+  document.body.append(box);
+}

@@ -1,0 +1,159 @@
+"""A real browser for tests: one Chromium for the session, a fresh profile for each visitor, and what no page may do."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import axe_playwright_python
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    async_playwright,
+)
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+# Without these a browser talks to its maker.
+_FLAGS = (
+    "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-default-apps",
+    "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb", "--no-proxy-server",
+)  # fmt: skip
+_START_S = 30.0
+
+
+def find_chromium() -> str | None:
+    """Give the path of Debian's Chromium, or None."""
+    return shutil.which("chromium")
+
+
+@contextmanager
+def run_chromium(profile: Path) -> Iterator[str]:
+    """Run Chromium; give the address of its debugging port."""
+    program = find_chromium()
+    assert program is not None
+    sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
+    process = subprocess.Popen(
+        [program, *_FLAGS, *sandbox, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        told = profile / "DevToolsActivePort"
+        until = time.monotonic() + _START_S
+        while not (told.is_file() and told.read_text().strip()):
+            assert process.poll() is None, "Chromium ended"
+            assert time.monotonic() < until, "Chromium does not start"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{told.read_text().split()[0]}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+@dataclass
+class Visitor:
+    """Somebody at a browser of their own. Whatever a page did that none may do stands in `faults`."""
+
+    context: BrowserContext
+    page: Page
+    base: str
+    faults: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+    """Parts of console errors that the test provokes, such as `401`."""
+
+    async def open(self, path: str) -> Page:
+        """Go to a page of the platform."""
+        await self.page.goto(self.base + path)
+        return self.page
+
+    async def sign_in(self, username: str, password: str) -> None:
+        """Sign in by the form."""
+        await self.open("/ui/sign-in")
+        await self.page.get_by_label("User name").fill(username)
+        await self.page.get_by_label("Password").fill(password)
+        await self.page.get_by_role("button", name="Sign in").click()
+        await self.page.wait_for_url("**/ui/**")
+
+    async def ensure_accessible(self) -> None:
+        """Fail for a serious accessibility problem on the page as it is now (axe-core, WCAG 2 AA)."""
+        # Added by the debugger and not by the page, whose policy would refuse it.
+        await self.page.evaluate(AXE.read_text())
+        found: dict[str, Any] = await self.page.evaluate(
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
+        )
+        serious = [
+            f"{item['id']}: {item['help']}: {[node['html'][:160] for node in item['nodes'][:3]]}"
+            for item in found["violations"]
+            if item["impact"] in ("serious", "critical")
+        ]
+        assert not serious, f"{self.page.url}\n" + "\n".join(serious)
+
+    async def ensure_fits(self) -> None:
+        """Fail when the page is wider than the screen."""
+        wide = await self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 0, f"{self.page.url} is {wide} px too wide"
+
+    def watch(self, page: Page) -> None:
+        """Note what a page does that none may do."""
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
+        page.on("request", self._see)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(part in message.text for part in self.expected):
+            self.faults.append(f"console: {message.text}")
+
+    def _see(self, request: Request) -> None:
+        if request.url.startswith(("data:", "blob:", "about:")):
+            return
+        if urlsplit(request.url).netloc != urlsplit(self.base).netloc:
+            self.faults.append(f"another host: {request.url}")
+
+
+@asynccontextmanager
+async def connect(endpoint: str) -> AsyncIterator[Browser]:
+    """Connect to a running Chromium."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.connect_over_cdp(endpoint)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def visit(browser: Browser, base: str, **options: Any) -> AsyncIterator[Visitor]:
+    """Give a visitor with a fresh profile; fails at the end when a page did what none may do. `options` are the context's."""
+    context = await browser.new_context(
+        **{"viewport": DESKTOP, "reduced_motion": "reduce", **options}
+    )
+    context.set_default_timeout(10_000)
+    page = await context.new_page()
+    visitor = Visitor(context, page, base)
+    visitor.watch(page)
+    context.on("page", visitor.watch)
+    try:
+        yield visitor
+        await asyncio.sleep(0)
+        assert not visitor.faults, "\n".join(visitor.faults)
+    finally:
+        await context.close()
