@@ -16,7 +16,10 @@ def download_script(
     """Give the script. `sums` are (name in the archive, SHA-256) pairs; with `needs_token` it signs in by `$FIP_TOKEN`."""
     lines = [_sum_line(name, digest) for name, digest in sums]
     name = plain_name(folder)
-    sign_in = f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"' if needs_token else ""
+    # Not as arguments, which everybody on a shared machine can list.
+    secrets = """printf 'url = "%s"\\n' "$url\""""
+    if needs_token:
+        secrets += f"""; printf 'header = "Authorization: Bearer %s"\\n' "${TOKEN_VARIABLE}\""""
     check_token = (
         [f': "${{{TOKEN_VARIABLE}:?Set it first: export {TOKEN_VARIABLE}=<your access token>}}"']
         if needs_token
@@ -26,16 +29,20 @@ def download_script(
         [
             "bash -eu <<'END-OF-SCRIPT'",
             *check_token,
-            f"curl --fail --location --retry 5 --continue-at -{sign_in} \\",
-            f"  --output {name}.zip {shlex.quote(url)}",
+            f"if [ ! -f {name}.zip ]; then",
+            f"  url={shlex.quote(url)}",
+            f"  curl --fail --location --retry 5 --continue-at - --output {name}.zip.part \\",
+            f"    --config <({secrets})",
+            f"  mv {name}.zip.part {name}.zip",
+            "fi",
             f"mkdir -p {name}",
             f"unzip -q -o {name}.zip -d {name} || python3 -m zipfile -e {name}.zip {name}",
             f"cd {name}",
             "check() { if command -v sha256sum >/dev/null; then sha256sum -c; else shasum -a 256 -c; fi; }",
-            "check <<'SUMS'",
+            f"check <<'SUMS' || {{ echo 'Not whole: remove {name}.zip and run this again' >&2; exit 1; }}",
             *lines,
             "SUMS",
-            f'echo "All {len(lines)} files are whole: $PWD"',
+            'echo "Every file is whole: $PWD"',
             "END-OF-SCRIPT",
             "",
         ]
