@@ -44,13 +44,14 @@ document.body.addEventListener("htmx:afterSwap", () => {
   }
   opened = new Map();
   const box = document.getElementById("job-said");
-  if (part() && box.textContent !== part().dataset.said) box.textContent = part().dataset.said;
+  const said = document.getElementById("job-seen").dataset.said;
+  if (box.textContent !== said) box.textContent = said;
   count();
   clocks();
 });
 
 // What happened before the stream was there, or while it was lost. The answer is empty when nothing did.
-const refresh = () => part()?.hasAttribute("data-open") && window.htmx?.trigger(part(), "refresh");
+const refresh = () => window.htmx?.trigger(part(), "refresh");
 document.body.addEventListener("jobs", (event) => { if (event.detail === null) refresh(); });
 new MutationObserver(() => { if (document.body.dataset.live === "on") refresh(); })
   .observe(document.body, { attributes: true, attributeFilter: ["data-live"] });

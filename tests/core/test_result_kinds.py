@@ -29,7 +29,9 @@ from app.core.result_kinds import grouped, is_report, kind_of
         ("result", "mystery", "other"),
     ],
 )  # fmt: skip
-def test_kind_when_a_server_names_a_file_so_then_it_is_known(role: str, name: str, key: str) -> None:
+def test_kind_when_a_server_names_a_file_so_then_it_is_known(
+    role: str, name: str, key: str
+) -> None:
     kind = kind_of(role, name)
     assert kind.key == key
     assert kind.holds.endswith(".")

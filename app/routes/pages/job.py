@@ -17,6 +17,8 @@ from app.web.streaming import SANDBOX
 
 JOB = f"/ui/jobs/{{id:{UUID_PATTERN}}}"
 _PAGE_OF_CHANGES = 100
+_LAST_PART = 286
+"""What htmx takes for «this is the last one»: it asks no more."""
 _FRAMED = {
     "Content-Security-Policy": f"{SANDBOX}; frame-ancestors 'self'",
     "X-Frame-Options": "SAMEORIGIN",
@@ -45,7 +47,9 @@ async def show_live(call: Call) -> web.Response:
     view = await view_job(call.deps, call.actor, call.path_uuid("id"))
     if query.seen == view.mark:
         return web.Response(status=204)
-    return await render(call, "_partials/job.html", is_part=True, **show(call.deps, view))
+    shown = show(call.deps, view)
+    status = _LAST_PART if view.job.is_final else 200
+    return await render(call, "_partials/job.html", status=status, is_part=True, **shown)
 
 
 async def show_changes(call: Call) -> web.Response:
