@@ -15,7 +15,6 @@ def download_script(
 ) -> str:
     """Give the script. `sums` are (name in the archive, SHA-256) pairs; with `needs_token` it signs in by `$FIP_TOKEN`."""
     lines = [_sum_line(name, digest) for name, digest in sums]
-    name = plain_name(folder)
     # Not as arguments, which everybody on a shared machine can list.
     secrets = """printf 'url = "%s"\\n' "$url\""""
     if needs_token:
@@ -29,17 +28,18 @@ def download_script(
         [
             "bash -eu <<'END-OF-SCRIPT'",
             *check_token,
-            f"if [ ! -f {name}.zip ]; then",
-            f"  url={shlex.quote(url)}",
-            f"  curl --fail --location --retry 5 --continue-at - --output {name}.zip.part \\",
+            f"url={shlex.quote(url)}",
+            f"to={plain_name(folder)}",
+            'if [ ! -f "$to.zip" ]; then',
+            '  curl --fail --location --retry 5 --continue-at - --output "$to.zip.part" \\',
             f"    --config <({secrets})",
-            f"  mv {name}.zip.part {name}.zip",
+            '  mv "$to.zip.part" "$to.zip"',
             "fi",
-            f"mkdir -p {name}",
-            f"unzip -q -o {name}.zip -d {name} || python3 -m zipfile -e {name}.zip {name}",
-            f"cd {name}",
+            'mkdir -p "$to"',
+            'unzip -q -o "$to.zip" -d "$to" || python3 -m zipfile -e "$to.zip" "$to"',
+            'cd "$to"',
             "check() { if command -v sha256sum >/dev/null; then sha256sum -c; else shasum -a 256 -c; fi; }",
-            f"check <<'SUMS' || {{ echo 'Not whole: remove {name}.zip and run this again' >&2; exit 1; }}",
+            "check <<'SUMS' || { echo \"Not whole: remove $to.zip and run this again\" >&2; exit 1; }",
             *lines,
             "SUMS",
             'echo "Every file is whole: $PWD"',

@@ -92,7 +92,7 @@ def _around(deps: Deps, view: JobView, now: datetime) -> Surroundings:
     return Surroundings(
         service=service.name,
         country=service.country or "",
-        every=f"every {duration(every_s)}",
+        every=f"every {duration(every_s) if every_s > 1 else 'second'}",
         size=size(sum(item.size_bytes for item in view.detail.inputs)),
         since=_since(job.submitted_at or job.created_at),
         next_try=f"The next try comes in {duration(wait_s)}." if wait_s else "",
