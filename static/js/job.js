@@ -1,8 +1,22 @@
 // The page of a job: its body is drawn anew by the server whenever something changed. What the reader opened stays open, a screen
-// reader is told how it stands, and durations go on counting.
+// reader is told how it stands, the focus stays where it was, and durations go on counting.
+
+import { localise } from "./times.js";
 
 const part = () => document.getElementById("job");
+const touched = new Set();
 let opened = new Map();
+let focused = null;
+
+/** Name what has the focus in a way that finds it again among what is drawn anew. */
+function nameOf(element) {
+  if (!element || !part().contains(element)) return null;
+  if (element.matches("summary")) return `#${CSS.escape(element.parentElement.id)} > summary`;
+  for (const name of ["href", "data-copy", "data-copy-from"]) {
+    if (element.hasAttribute(name)) return `[${name}="${CSS.escape(element.getAttribute(name))}"]`;
+  }
+  return null;
+}
 
 function duration(seconds) {
   let rest = Math.max(0, Math.round(seconds));
@@ -33,19 +47,26 @@ function count() {
   }
 }
 
+part().addEventListener("click", (event) => {
+  const id = event.target.closest("summary")?.parentElement.id;
+  if (id) touched.add(id);
+});
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target !== part()) return;
-  opened = new Map([...part().querySelectorAll("details[id]")].map((item) => [item.id, item.open]));
+  opened = new Map([...touched].map((id) => [id, document.getElementById(id)?.open ?? false]));
+  focused = nameOf(document.activeElement);
 });
-document.body.addEventListener("htmx:afterSwap", () => {
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target !== part()) return;
   for (const [id, open] of opened) {
     const item = document.getElementById(id);
     if (item) item.open = open;
   }
-  opened = new Map();
+  if (focused) part().querySelector(focused)?.focus({ preventScroll: true });
   const box = document.getElementById("job-said");
   const said = document.getElementById("job-seen").dataset.said;
   if (box.textContent !== said) box.textContent = said;
+  localise(part());
   count();
   clocks();
 });

@@ -69,6 +69,7 @@ async def test_job_when_it_runs_then_the_page_follows_and_its_results_are_whole(
     )
     await expect(now).to_contain_text("At the service")
     await page.locator("#messages summary").click()  # closed by the reader: stays so
+    await expect(page.locator("#messages summary")).to_be_focused()
     await expect(page.locator("#standing")).to_contain_text("Running at")
     await ensure_good(visitor)
 
@@ -77,6 +78,7 @@ async def test_job_when_it_runs_then_the_page_follows_and_its_results_are_whole(
     await expect(page.locator("#standing")).to_have_text("The results are here")
     assert time.monotonic() - ended < 1.0
     assert await page.evaluate("window.sameLoad")
+    await expect(page.locator("#messages summary")).to_be_focused()
     await expect(page.locator("#job-said")).to_contain_text("The results are here")
     await expect(page.locator("#messages")).not_to_have_attribute("open", "")
     await expect(page.get_by_role("heading", level=1)).to_have_text("cohort <b>20</b>")
