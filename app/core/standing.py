@@ -146,7 +146,7 @@ WORDS: Mapping[Stage | Status, Standing] = MappingProxyType(
         _P.COMPLETED: Standing(
             "The results are here",
             "{service} has finished. Every result was fetched, decrypted and verified.",
-            "{kept}",
+            "They are kept here {kept}.",
         ),
         _P.FAILED: Standing(
             "The job failed",
@@ -169,8 +169,8 @@ _FETCHING_REPORTS = Standing(
 )
 _PARTLY_HELD = Standing(
     "The results are ready, some at the service",
-    "{service} has finished. What it hands out was fetched and verified; the other results stayed there.",
-    "{kept}",
+    "{service} has finished. Some of its results stayed there; those that it hands out were fetched and verified.",
+    "What was fetched is kept here {kept}.",
     todo="Fetch the files listed under «Still at the service» there.",
 )
 _ALL_HELD = Standing(
@@ -236,6 +236,7 @@ class Surroundings:
     since: str = ""
     next_try: str = ""
     kept: str = ""
+    """Such as «until 1 May 2027»."""
 
 
 def standing(job: Job, around: Surroundings, *, has_results: bool = True) -> Standing:
@@ -248,7 +249,7 @@ def standing(job: Job, around: Surroundings, *, has_results: bool = True) -> Sta
         "size": around.size or "they are being counted",
         "since": around.since,
         "next_try": around.next_try or "The next try comes within hours.",
-        "kept": around.kept or "They are kept until you delete the job.",
+        "kept": around.kept or "until you delete the job",
         "place": _place(job),
         "step": f"Its step now: {job.remote_step}." if job.remote_step else "",
     }

@@ -180,8 +180,10 @@ async def adopt(call: Call) -> web.Response:
         if error.code == "no_decision_needed":
             return see_other(_path(job.id), done="job-decided")
         form.refuse(error)
-        if isinstance(error, InvalidInput | NotFound | Conflict):
-            form.errors.setdefault("external_job_id", f"{error.message}.")
+        if isinstance(error, InvalidInput | NotFound | Conflict):  # of the id, and told there
+            said = ". ".join(part.rstrip(".") for part in (error.message, error.action) if part)
+            form.errors.setdefault("external_job_id", f"{said}.")
+            form.message = None
         return await _show_adopt(call, job, form, status_of(error))
     return see_other(_path(job.id), done="job-adopted")
 

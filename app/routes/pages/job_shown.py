@@ -96,7 +96,7 @@ def _around(deps: Deps, view: JobView, now: datetime) -> Surroundings:
         size=size(sum(item.size_bytes for item in view.detail.inputs)),
         since=_since(job.submitted_at or job.created_at),
         next_try=f"The next try comes in {duration(wait_s)}." if wait_s else "",
-        kept=f"They are kept here until {kept_until:%-d %B %Y}." if kept_until else "",
+        kept=f"until {kept_until:%-d %B %Y}" if kept_until else "",
     )
 
 
