@@ -71,6 +71,20 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
   clocks();
 });
 
+// A look every few seconds must not complain every few seconds. That the platform is away is told by live.js; that the sign-in has
+// ended, once: it is asked for again when the reader comes back from signing in.
+let ended = false;
+part().addEventListener("htmx:sendError", (event) => event.stopPropagation());
+part().addEventListener("htmx:responseError", (event) => {
+  const { status } = event.detail.xhr;
+  if (status === 401) ended = true;
+  if (status >= 500) event.stopPropagation();
+});
+part().addEventListener("htmx:beforeRequest", (event) => {
+  if (ended && event.target === part()) event.preventDefault();
+});
+document.addEventListener("visibilitychange", () => { ended = false; });
+
 // What happened before the stream was there, or while it was lost. The answer is empty when nothing did.
 const refresh = () => window.htmx?.trigger(part(), "refresh");
 document.body.addEventListener("jobs", (event) => { if (event.detail === null) refresh(); });

@@ -184,6 +184,56 @@ async def test_job_when_cancelled_in_two_tabs_then_both_say_how_it_stands_and_it
         assert (await world.alice.call("GET", f"/jobs/{job['id']}"))["status"] == 404
 
 
+async def test_job_when_the_sign_in_has_ended_then_says_so_once_and_keeps_the_page(
+    visitor: Visitor, world: World, sandbox: Sandbox, place: tuple[int, int], file: Path
+) -> None:
+    sandbox.set_faults(run_s=60)
+    job = await world.alice.submit(*place, file)
+    await world.alice.until_stage(job["id"], "remote_running")
+    page = await open_job(visitor, job["id"])
+    await expect(page.locator("body")).to_have_attribute("data-live", "on")
+    asked: list[str] = []
+    page.on(
+        "request", lambda request: asked.append(request.url) if "/live" in request.url else None
+    )
+    visitor.expected.append("401")
+    await visitor.context.clear_cookies()
+    for _ in range(3):
+        await page.evaluate("htmx.trigger('#job', 'refresh')")
+        await expect(page.get_by_role("dialog")).to_contain_text("Your sign-in has ended")
+    assert len(asked) == 1
+    await expect(page.locator("#standing")).to_contain_text("Running at")
+
+
+async def test_job_when_its_owner_names_the_run_then_it_goes_on_to_its_results(
+    visitor: Visitor, world: World, sandbox: Sandbox, place: tuple[int, int], file: Path
+) -> None:
+    sandbox.set_faults(run_s=3)
+    job = await world.alice.submit(*place, file)
+    there = await world.alice.until(job["id"], lambda now: now["external_job_id"] is not None)
+    await world.platform.deps.pool.execute(
+        "update imputation_jobs set stage = 'decision_needed', status = 'queued', external_job_id = null, has_slot = true,"
+        " next_action = 'submit', next_action_at = now() + interval '1 hour', intent_at = now(), step_number = step_number + 1,"
+        " hold_reason = 'It may be running there' where id = $1",
+        job["id"],
+    )
+    page = await open_job(visitor, job["id"])
+    await expect(page.locator("#standing")).to_have_text("Your decision is needed")
+    await ensure_good(visitor)
+    await page.get_by_role("link", name="It runs there").click()
+    dialog = page.get_by_role("dialog")
+    await visitor.ensure_accessible()
+    visitor.expected.append("400")
+    await dialog.get_by_label("Id of the run").fill("no id at all")
+    await dialog.get_by_role("button", name="This is the job").click()
+    await expect(page.get_by_text("This can be no run id")).to_be_visible()
+    await visitor.ensure_accessible()
+    await page.get_by_label("Id of the run").fill(there["external_job_id"])
+    await page.get_by_role("button", name="This is the job").click()
+    await expect(page.get_by_role("status").first).to_contain_text("The run is found")
+    await expect(page.locator("#standing")).to_have_text("The results are here")
+
+
 async def test_job_when_there_is_no_script_then_everything_works_by_pages(
     visits: Visit, world: World, sandbox: Sandbox, place: tuple[int, int], file: Path
 ) -> None:
