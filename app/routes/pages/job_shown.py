@@ -16,6 +16,8 @@ from app.web.looks import Look
 from app.web.templating import duration, size
 
 SHOWN_UPDATES = 12
+_SHOWN_WHOLE = 16
+"""So many changes are shown whole: a link to three more helps nobody."""
 _LOG_TAIL = 40
 
 
@@ -35,7 +37,9 @@ def show(deps: Deps, view: JobView) -> dict[str, Any]:
         "is_held": job.stage is not None and looks.STAGE[job.stage].tone == "warn",
         "groups": files,
         "has_plots": any(kind.key == "info" for kind, _ in files),
-        "changes": changes(view.updates, SHOWN_UPDATES),
+        "changes": changes(
+            view.updates, _SHOWN_WHOLE if view.total_updates <= _SHOWN_WHOLE else SHOWN_UPDATES
+        ),
         "messages": by_step(view),
         "log_tail": _log_tail(view),
         "ran_for": (job.completed_at or now) - job.started_at if job.started_at else None,
