@@ -83,6 +83,11 @@ select count(*) from job_status_updates where job_id = :job_id
 -- What the remote said about a job.
 select step, level, text from job_messages where job_id = :job_id order by position
 
+-- name: list_retries
+-- The jobs that were made of a job by trying it again, newest first.
+select id, name, status, created_at from imputation_jobs
+where retry_of = :job_id and user_id = :user_id order by created_at desc, id limit :limit
+
 -- name: delete_job
 -- Forget a job and all that belongs to it alone.
 delete from imputation_jobs where id = :job_id

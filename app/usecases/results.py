@@ -90,10 +90,11 @@ class StoreSink:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The archive of a job as it is now; `etag` names its bytes."""
+    """The archive of a job as it is now; `etag` names its bytes, `sums` are its members' names and SHA-256."""
 
     layout: ArchiveLayout
     etag: str
+    sums: tuple[tuple[str, str], ...] = ()
 
 
 async def read_archive(db: Executor, job_id: UUID) -> Archive:
@@ -105,7 +106,7 @@ async def read_archive(db: Executor, job_id: UUID) -> Archive:
         name = names.take(row["name"])
         members.append(Member(name, row["size_bytes"], row["crc32"], row["storage_key"]))
         marks.append((name, row["sha256"]))
-    return Archive(ArchiveLayout(members), fingerprint(marks))
+    return Archive(ArchiveLayout(members), fingerprint(marks), tuple(marks))
 
 
 async def create_archive(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.core.jobs import Stage, Status
+from app.core.phases import Mark, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,35 @@ STAGE: Mapping[str, Look] = MappingProxyType(
         ),
     }
 )
+PHASE: Mapping[str, Look] = MappingProxyType(
+    {
+        Phase.RECEIVED: Look("Received and checked", "file-check", "neutral"),
+        Phase.WAITING: Look("Waiting for its turn", "hourglass", "neutral"),
+        Phase.SENDING: Look("Sending", "upload", "neutral"),
+        Phase.AT_SERVICE: Look("At the service", "server", "neutral"),
+        Phase.FETCHING: Look("Fetching results", "download", "neutral"),
+        Phase.DONE: Look("Done", "circle-check", "neutral"),
+    }
+)
+MARK: Mapping[str, Look] = MappingProxyType(
+    {
+        Mark.OVER: Look("over", "check", "good"),
+        Mark.NOW: Look("now", "loader-circle", "active"),
+        Mark.HELD: Look("held", "pause", "warn"),
+        Mark.STOPPED: Look("ended here", "x", "bad"),
+        Mark.COMING: Look("to come", "circle-dashed", "neutral"),
+        Mark.NEVER: Look("not reached", "minus", "neutral"),
+    }
+)
+MESSAGE: Mapping[str, Look] = MappingProxyType(
+    {
+        "ok": Look("Well", "circle-check", "good"),
+        "warning": Look("Notice", "triangle-alert", "warn"),
+        "error": Look("Error", "circle-x", "bad"),
+        "running": Look("Running", "loader-circle", "active"),
+    }
+)
+"""What a service says, or our check of the input, by its level."""
 HEALTH: Mapping[str, Look] = MappingProxyType(
     {
         "up": Look("Up", "circle-check", "good"),
@@ -112,6 +142,14 @@ DONE: Mapping[str, str] = MappingProxyType(
         "signed-out": "You are signed out.",
         "password-changed": "Your password is changed. Every other sign-in has ended.",
         "saved": "Saved.",
+        "job-cancelling": "The job is being cancelled.",
+        "job-ended": "The job had already ended. Nothing was changed.",
+        "job-deleted": "The job and the files that only it used are deleted.",
+        "job-retried": "This is the new job. The former one stays as it ended.",
+        "job-retried-before": "The job was tried again a moment ago: this is that new job. No second one was made.",
+        "job-adopted": "The run is found. The job goes on from there.",
+        "job-resubmitted": "The job is sent again.",
+        "job-decided": "The job no longer waits for a decision. Nothing was changed.",
     }
 )
 """What a page says after something was done: `?done=<key>`. Nothing else of the address is ever shown."""

@@ -30,6 +30,14 @@ _SLICE_TIMEOUT_S = 600.0
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 """For HTML that somebody else wrote: no script, no form, no origin of its own, nothing loaded from anywhere."""
 
+_OF_EVERY_ANSWER = (
+    hdrs.ETAG,
+    hdrs.CACHE_CONTROL,
+    "Content-Security-Policy",
+    "X-Frame-Options",
+)
+"""What a 304 has too: a browser puts its headers in the place of those it has kept (RFC 9111 §3.2), and would refuse the frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class Download:
@@ -105,7 +113,7 @@ def _headers(download: Download) -> dict[str, str]:
 def _decline(
     request: web.Request, verdict: Verdict, download: Download, headers: dict[str, str]
 ) -> web.Response:
-    kept = {name: headers[name] for name in (hdrs.ETAG, hdrs.CACHE_CONTROL)}
+    kept = {name: headers[name] for name in _OF_EVERY_ANSWER if name in headers}
     if verdict is Verdict.NOT_MODIFIED:
         return web.Response(status=304, headers=kept)
     unmet: web.HTTPException = web.HTTPPreconditionFailed()

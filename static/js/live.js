@@ -12,6 +12,7 @@ export function follow() {
   let timer = 0;
 
   const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(name, { detail }));
+  hearAgain(tell);
 
   function open() {
     clearTimeout(timer);
@@ -26,6 +27,8 @@ export function follow() {
     source.addEventListener("status", (event) => {
       last = event.lastEventId;
       const job = JSON.parse(event.data);
+      heard.set(`job:${job.job_id}`, performance.now());
+      heard.set("jobs", performance.now());
       tell(`job:${job.job_id}`, job);
       tell("jobs", job);
       tell("notices", job);
@@ -59,6 +62,24 @@ export function follow() {
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => { if (event.persisted) open(); });
   open();
+}
+
+// A part that is being fetched when an event comes is replaced by one that never heard it: what it should have heard is told again.
+// (htmx keeps the event for the element that asked, and drops it with that element.)
+
+const heard = new Map();
+
+function hearAgain(tell) {
+  const asked = new WeakMap();
+  document.body.addEventListener("htmx:beforeRequest", (event) => asked.set(event.detail.xhr, performance.now()));
+  document.body.addEventListener("htmx:afterSettle", (event) => {
+    const { elt, xhr, requestConfig } = event.detail;
+    if (requestConfig.elt.isConnected) return;
+    const trigger = elt.getAttribute("hx-trigger") ?? "";
+    for (const [name, at] of heard) {
+      if (at > asked.get(xhr) && trigger.split(/[\s,]+/).includes(name)) tell(name, {});
+    }
+  });
 }
 
 function show(lost) {
