@@ -232,7 +232,16 @@ for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event
 
 function tellBuild() {
   judgeBuildHint();
-  document.body.dispatchEvent(new CustomEvent("build-changed"));
+  refresh(".choice.is-chosen");
+}
+
+/** Let the server draw services anew; after what is on its way, since an answer replaces the part that asked. */
+function refresh(parts) {
+  if (form.querySelector(".htmx-request")) {
+    setTimeout(refresh, 100, parts);
+    return;
+  }
+  for (const part of form.querySelectorAll(parts)) window.htmx.trigger(part, "refresh");
 }
 
 function judgeBuildHint() {
@@ -265,8 +274,22 @@ function writeAddress() {
   if (text.length < 4000) history.replaceState(history.state, "", text ? `?${text}` : location.pathname);
 }
 
-document.body.addEventListener("htmx:afterSettle", writeAddress);
-document.body.addEventListener("credential-saved", closeDialog);
+document.body.addEventListener("htmx:afterSettle", () => {
+  writeAddress();
+  agree();
+});
+
+/** Answers to two quick choices may come in any order; the last word on what will be sent is the form's. */
+function agree() {
+  const chosen = [...form.querySelectorAll("[name=service]:checked")].map((box) => box.value);
+  const told = [...form.querySelectorAll("[data-receiver]")].map((box) => box.dataset.receiver);
+  const differs = chosen.length !== told.length || chosen.some((id) => !told.includes(id));
+  if (differs && chosen.length && !form.querySelector(".htmx-request")) refresh(`#service-${chosen[0]}`);
+}
+document.body.addEventListener("credential-saved", () => {
+  closeDialog();
+  refresh(".choice");
+});
 
 for (const name of ["name", "description"]) {
   const field = document.getElementById(`f-${name}`);
@@ -319,7 +342,7 @@ function showProblem(problem, services = []) {
   const box = copyOf("t-bad", { message: sentence(problem.message ?? "That did not work."), action: [...lost, action].filter(Boolean).join(" ") });
   box.setAttribute("role", "alert");
   problemBox.replaceChildren(box);
-  if (problem.service_id) window.htmx?.trigger(`#service-${Number(problem.service_id)}`, "refresh");
+  if (problem.service_id) refresh(`#service-${Number(problem.service_id)}`);
   problemBox.focus();
   problemBox.scrollIntoView({ block: "center" });
 }
@@ -484,7 +507,11 @@ function answered(request, services) {
   }
   end();
   if (request.status === 401) askAgain();
-  else showProblem(answer ?? { message: "That did not work", action: "Try again." }, services);
+  else if (answer?.code === "idempotency_key_reused") {
+    seed = `${form.elements.idempotency_key.value}${Math.random().toString(36).slice(2, 8)}`;
+    keep(localStorage, SEED, seed);
+    showProblem({ message: "A file with this name has made a job already, and has changed since", action: "Look at your jobs. If you want this one as well, press Submit once more." });
+  } else showProblem(answer ?? { message: "That did not work", action: "Try again." }, services);
 }
 
 function broken(message, action) {
@@ -521,7 +548,7 @@ function readSeed() {
   return given;
 }
 
-const seed = readSeed();
+let seed = readSeed();
 
 /** A short digest of a text (cyrb53); what it stands for is compared by the platform. */
 function digest(text) {
