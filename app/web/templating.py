@@ -11,6 +11,7 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from app import VERSION
+from app.core.countries import country_name
 from app.core.jobs import TERMINAL
 from app.web import looks
 from app.web.assets import icon_shape, load
@@ -31,7 +32,9 @@ def set_up(app: web.Application) -> jinja2.Environment:
         auto_reload=False,
         extensions=["jinja2.ext.loopcontrols"],
     )
-    env.filters.update(size=size, count=count, duration=duration, ago=ago, when=when, iso=iso)
+    env.filters.update(
+        country=country_name, size=size, count=count, duration=duration, ago=ago, when=when, iso=iso
+    )
     env.globals.update(
         icon=icon,
         asset=load().url,

@@ -1,5 +1,7 @@
 """The own credentials for services: seen, added, tested, replaced, deleted. No page ever shows a secret."""
 
+from typing import Any
+
 import msgspec
 from aiohttp import web
 
@@ -106,12 +108,14 @@ async def _test(
 
 
 async def _show_new(
-    call: Call, service: Service, form: Form, goal: str, *, status: int = 200, **told: object
+    call: Call, service: Service, form: Form, goal: str, *, status: int = 200, **told: Any
 ) -> web.Response:
-    context: dict[str, object] = {"report": None, "warnings": (), "typed": None, **told}
+    context: dict[str, Any] = {"report": None, "warnings": (), "typed": None, **told}
     return await render(
         call,
-        "_partials/credential_form.html" if is_fragment(call.request) else "pages/credential_new.html",
+        "_partials/credential_form.html"
+        if is_fragment(call.request)
+        else "pages/credential_new.html",
         status=status,
         service=service,
         guide=guide_for(service),
@@ -257,9 +261,7 @@ PAGES: tuple[Endpoint, ...] = (
     action(f"{LIST}/new", add, "credential_add", "Test or store a credential", per_minute=20),
     page(_ONE, show_one, "credential", "One credential"),
     action(_ONE, change, "credential_change", "Change a credential", per_minute=20),
-    action(
-        f"{_ONE}/confirm", confirm, "credential_confirm", "Let a credential follow its service"
-    ),
+    action(f"{_ONE}/confirm", confirm, "credential_confirm", "Let a credential follow its service"),
     action(
         f"{_ONE}/verify", verify, "credential_verify", "Ask the service about one", per_minute=10
     ),
