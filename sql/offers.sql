@@ -15,3 +15,15 @@ from services s cross join lateral (
     ) done
 ) latest
 where s.is_active and latest.jobs > 0
+
+-- name: measure_jobs
+-- How long the last 50 completed jobs of a service took, from our yes to the results here (jobs_completed_of_service).
+select count(*) as jobs, percentile_cont(0.5) within group (order by took_s) as median_s,
+    percentile_cont(0.9) within group (order by took_s) as p90_s
+from (
+    select extract(epoch from completed_at - created_at)::double precision as took_s
+    from imputation_jobs
+    where service_id = :service_id and status = 'completed'
+    order by completed_at desc
+    limit 50
+) done

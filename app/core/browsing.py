@@ -7,6 +7,10 @@ from app.core.countries import country_name
 from app.core.models import Panel, Service
 
 
+SORTS = ("health", "name", "panels", "wait")
+"""How services may be sorted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a visitor looks for; empty means anything."""
@@ -14,6 +18,7 @@ class Wanted:
     text: str = ""
     build: str = ""
     population: str = ""
+    sort: str = SORTS[0]
 
     @property
     def is_anything(self) -> bool:
@@ -33,6 +38,13 @@ def fits(wanted: Wanted, service: Service, panels: Sequence[Panel]) -> bool:
     if wanted.build and wanted.build not in builds_of(service, panels):
         return False
     return not wanted.population or wanted.population in population_keys(panels)
+
+
+def has_words(panel: Panel, text: str) -> bool:
+    """Tell whether a panel has all words of a text, in its name, key, builds or populations."""
+    labels = (word for item in panel.populations for word in (item["key"], item.get("label") or ""))
+    words = " ".join([panel.name, panel.key, *panel.builds, *labels]).casefold()
+    return all(word in words for word in text.casefold().split())
 
 
 def builds_of(service: Service, panels: Iterable[Panel]) -> set[str]:
