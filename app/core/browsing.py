@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from app.core.countries import country_name
 from app.core.models import Panel, Service
 
-
 SORTS = ("health", "name", "panels", "wait")
 """How services may be sorted."""
 

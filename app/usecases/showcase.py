@@ -8,8 +8,8 @@ from typing import Any
 from app.core.browsing import Wanted, builds_of, fits, population_keys
 from app.core.expiry import LOOKS_BACK
 from app.core.models import Panel, Service
-from app.db import services as db
 from app.db import offers
+from app.db import services as db
 from app.db.offers import TookTimes, UsualDuration, list_usual_durations
 from app.usecases.catalogue import list_services
 from app.usecases.deps import Actor, Deps
@@ -70,7 +70,7 @@ async def list_shown(
         for service in services
         if fits(wanted, service, panels := by_service.get(service.id, []))
     ]
-    shown.sort(key=lambda item: _ORDERS[wanted.sort](item))
+    shown.sort(key=_ORDERS[wanted.sort])
     return shown, [panel for panels in by_service.values() for panel in panels]
 
 

@@ -88,7 +88,9 @@ async def test_token_when_wrong_then_stored_and_told(
     assert "Setup required" in (await client.get(LIST, as_=alice)).text, "a test stores nothing"
 
     saved = await client.post(f"{LIST}/new", as_=alice, data={**fields, "do": "save"})
-    assert saved.status == 303
+    assert saved.status == 200, "a page tells what the service thinks of it"
+    assert "stored all the same" in saved.text
+    assert SECRET not in saved.text
     shown = await client.get(LIST, as_=alice)
     assert "Rejected" in shown.text
     assert SECRET not in shown.text
@@ -175,3 +177,76 @@ async def test_files_when_listed_then_own_only_and_deleted_with_a_word(
     gone = await client.post(f"/ui/files/{number}/delete", as_=alice, data={})
     assert gone.status == 303
     assert "odd" not in (await client.get("/ui/files", as_=alice)).text
+
+
+async def test_token_when_tested_in_place_then_only_the_word_is_given(
+    client: Api, alice: Person, admin: Person, sandbox: Sandbox
+) -> None:
+    service = await make_service(client, admin, sandbox)
+    part = {"HX-Request": "true", "HX-Target": "credential-word"}
+    fields = {"service": str(service), "do": "test"}
+
+    good = await client.post(
+        f"{LIST}/new", as_=alice, data={**fields, "api_token": sandbox.token}, headers=part
+    )
+    assert good.status == 200
+    assert "The service takes it" in good.text
+    assert "<form" not in good.text
+    empty = await client.post(
+        f"{LIST}/new", as_=alice, data={**fields, "api_token": ""}, headers=part
+    )
+    assert empty.status == 422
+    assert "<form" not in empty.text
+
+
+async def test_service_when_looked_at_over_a_month_then_says_what_was_seen(
+    client: Api, deps: Deps, admin: Person, sandbox: Sandbox
+) -> None:
+    service = await make_service(client, admin, sandbox)
+    await deps.pool.execute("delete from service_health")
+    for hours, state, latency in ((50, "up", 12.0), (49.98, "down", None), (49.96, "up", 20.0)):
+        await deps.pool.execute(
+            "insert into service_health (service_id, checked_at, state, latency_ms)"
+            " values ($1, $2::timestamptz - make_interval(secs => $3), $4, $5)",
+            service,
+            deps.now(),
+            hours * 3600,
+            state,
+            latency,
+        )
+
+    month = await client.get(f"/ui/services/{service}?window=30d")
+    assert month.text.count('data-state="down"') == 2, "one part and the legend"
+    assert "at most 16 ms" in month.text
+    day = await client.get(f"/ui/services/{service}?window=nonsense")
+    assert day.status == 200
+    assert day.text.count('data-state="down"') == 1
+    assert "too few have ended" in day.text
+
+
+async def test_services_when_sorted_and_filtered_by_nonsense_then_shown_all_the_same(
+    client: Api, admin: Person, sandbox: Sandbox
+) -> None:
+    service = await make_service(client, admin, sandbox)
+
+    assert "Sandbox" in (await client.get("/ui/services?sort=nonsense")).text
+    for sort in ("health", "name", "panels", "wait"):
+        assert "Sandbox" in (await client.get(f"/ui/services?sort={sort}")).text
+    assert "No service fits" in (await client.get("/ui/services?build=hg99")).text
+    assert (await client.get(f"/ui/services/{service}?panel=%25%27")).status == 200
+    assert (await client.get(f"/ui/services/{'9' * 30}")).status in (400, 404)
+
+
+async def test_notification_when_of_a_type_unknown_here_then_shown_all_the_same(
+    client: Api, deps: Deps, alice: Person
+) -> None:
+    await deps.pool.execute(
+        "insert into notifications (user_id, dedup_key, type, title, message, channels)"
+        " values ($1, 'x', 'something_new', 'News of tomorrow', 'm', '{web}')",
+        alice.id,
+    )
+    shown = await client.get("/ui/notifications?limit=abc", as_=alice)
+    assert shown.status == 400, "a page says what is wrong with the address"
+    assert "News of tomorrow" in (await client.get("/ui/notifications", as_=alice)).text
+    assert (await client.post("/ui/notifications/read-all", as_=alice, data={})).status == 303
+    assert "0 unread" in (await client.get("/ui/bell", as_=alice)).text

@@ -30,6 +30,8 @@ from app.web.problem import status_of
 
 LIST = "/ui/settings/service-credentials"
 _ONE = f"{LIST}/{{id:{INT}}}"
+_WORD = "credential-word"
+"""The part of the form that tells what the service thinks."""
 
 
 class NewQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +75,11 @@ async def show_new(call: Call) -> web.Response:
     if query.service is None or not 0 < query.service < 2**63:
         return see_other(LIST)
     service = await get_service(call.deps, query.service)
-    return await _show_new(call, service, Form(), safe_next(query.next, LIST))
+    standing = await find_standing(call.deps, call.actor, service)
+    label = standing.held.stored.label if standing is not None and standing.held else ""
+    return await _show_new(
+        call, service, Form(defaults={"label": label}), safe_next(query.next, LIST)
+    )
 
 
 async def add(call: Call) -> web.Response:
@@ -111,12 +117,15 @@ async def _show_new(
     call: Call, service: Service, form: Form, goal: str, *, status: int = 200, **told: Any
 ) -> web.Response:
     context: dict[str, Any] = {"report": None, "warnings": (), "typed": None, **told}
+    is_part = is_fragment(call.request)
+    template = "_partials/credential_form.html" if is_part else "pages/credential_new.html"
+    if is_part and call.request.headers.get("HX-Target") == _WORD:
+        template = "_partials/credential_word.html"  # what was typed stays in the browser
     return await render(
         call,
-        "_partials/credential_form.html"
-        if is_fragment(call.request)
-        else "pages/credential_new.html",
+        template,
         status=status,
+        is_part=is_part,
         service=service,
         guide=guide_for(service),
         form=form,
@@ -136,11 +145,12 @@ async def _tell_stored(call: Call, held: Held, goal: str) -> web.Response:
             await read_beside(call.deps, call.actor, held.service.id)
     except AppError as error:
         trouble = error
-    if not is_fragment(call.request):
+    is_part = is_fragment(call.request)
+    if not is_part and report is not None and report.valid:
         return see_other(goal, "credential-saved")
     return await render(
         call,
-        "_partials/credential_stored.html",
+        "_partials/credential_stored.html" if is_part else "pages/credential_stored.html",
         headers={"HX-Trigger": "credential-saved"},
         held=held,
         report=report,
