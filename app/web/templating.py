@@ -11,6 +11,7 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from app import VERSION
+from app.core.countries import country_name
 from app.core.jobs import TERMINAL
 from app.web import looks
 from app.web.assets import icon_shape, load
@@ -31,13 +32,18 @@ def set_up(app: web.Application) -> jinja2.Environment:
         auto_reload=False,
         extensions=["jinja2.ext.loopcontrols"],
     )
-    env.filters.update(size=size, count=count, duration=duration, ago=ago, when=when, iso=iso)
+    env.filters.update(
+        country=country_name, size=size, count=count, duration=duration, ago=ago, when=when, iso=iso
+    )
     env.globals.update(
         icon=icon,
         asset=load().url,
         STATUS=looks.STATUS,
         STAGE=looks.STAGE,
         HEALTH=looks.HEALTH,
+        CREDENTIAL=looks.CREDENTIAL,
+        DIALECTS=looks.DIALECTS,
+        NOTICES=looks.NOTICES,
         DONE=looks.DONE,
         TERMINAL=TERMINAL,
         VERSION=VERSION,

@@ -1,12 +1,28 @@
 """Every page and every form's target, in one list."""
 
-from app.routes.pages import home, job, job_acts, sign_in, static
+from app.routes.pages import (
+    credentials,
+    files,
+    home,
+    job,
+    job_acts,
+    new_job,
+    notifications,
+    services,
+    sign_in,
+    static,
+)
 from app.web.endpoint import Endpoint
 
 PAGES: tuple[Endpoint, ...] = (
     *static.PAGES,
     *home.PAGES,
     *sign_in.PAGES,
+    *credentials.PAGES,
+    *files.PAGES,
     *job.PAGES,
     *job_acts.PAGES,
+    *new_job.PAGES,
+    *notifications.PAGES,
+    *services.PAGES,
 )
