@@ -112,6 +112,13 @@ DONE: Mapping[str, str] = MappingProxyType(
         "signed-out": "You are signed out.",
         "password-changed": "Your password is changed. Every other sign-in has ended.",
         "saved": "Saved.",
+        "registered": "Welcome. A link to confirm your e-mail address is on its way.",
+        "email-confirmed": "Thank you. Your e-mail address is confirmed.",
+        "email-pending": "Saved. A link to confirm the new address is on its way; until then the old one counts.",
+        "user-added": "The account is made.",
+        "user-invited": "The account is made. A link to choose a password is on its way.",
+        "user-changed": "The account is changed. Every sign-in of it has ended.",
+        "link-sent": "A link to choose a new password is on its way.",
     }
 )
 """What a page says after something was done: `?done=<key>`. Nothing else of the address is ever shown."""

@@ -11,6 +11,8 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from app import VERSION
+from app.core.countries import BY_NAME, country_name
+from app.core.deeds import deed_in_words
 from app.core.jobs import TERMINAL
 from app.web import looks
 from app.web.assets import icon_shape, load
@@ -31,7 +33,16 @@ def set_up(app: web.Application) -> jinja2.Environment:
         auto_reload=False,
         extensions=["jinja2.ext.loopcontrols"],
     )
-    env.filters.update(size=size, count=count, duration=duration, ago=ago, when=when, iso=iso)
+    env.filters.update(
+        country=country_name,
+        deed=deed_in_words,
+        size=size,
+        count=count,
+        duration=duration,
+        ago=ago,
+        when=when,
+        iso=iso,
+    )
     env.globals.update(
         icon=icon,
         asset=load().url,
@@ -40,6 +51,7 @@ def set_up(app: web.Application) -> jinja2.Environment:
         HEALTH=looks.HEALTH,
         DONE=looks.DONE,
         TERMINAL=TERMINAL,
+        COUNTRIES=BY_NAME,
         VERSION=VERSION,
     )
     return env
