@@ -171,3 +171,11 @@ delete from signed_links where expires_at < :before
 -- name: find_archived_job
 -- The job whose results an archive holds.
 select job_id from job_files where file_id = :file_id and role = 'archive'
+
+-- name: list_jobs_of_inputs
+-- The jobs that have some files as their input, newest first (job_files_of_file).
+select jf.file_id, j.id as job_id, j.name, j.status
+from job_files jf join imputation_jobs j on j.id = jf.job_id
+where jf.file_id = any(:file_ids) and jf.role = 'input' and j.user_id = :user_id
+order by j.created_at desc
+limit 500

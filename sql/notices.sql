@@ -14,10 +14,12 @@ values (:user_id, :job_id, :dedup_key, :type, :title, :message, :data, :channels
 on conflict (dedup_key) do nothing
 
 -- name: list_notifications
--- A page of a user's notices, newest first; `unread` true keeps those not read, false those read, null all.
+-- A page of a user's notices, newest first; `unread` true keeps those not read, false those read, null all; of some `types`.
 select id, user_id, job_id, type, title, message, data, channels, is_read, created_at
 from notifications
-where user_id = :user_id and (:unread::boolean is null or is_read <> :unread)
+where user_id = :user_id
+    and (:unread::boolean is null or is_read <> :unread)
+    and (:types::text[] is null or type = any(:types))
 order by id desc
 limit :limit offset :offset
 
@@ -27,7 +29,10 @@ select count(*) from notifications where user_id = :user_id and not is_read
 
 -- name: count_notifications
 -- How many a user has, with the same filter.
-select count(*) from notifications where user_id = :user_id and (:unread::boolean is null or is_read <> :unread)
+select count(*) from notifications
+where user_id = :user_id
+    and (:unread::boolean is null or is_read <> :unread)
+    and (:types::text[] is null or type = any(:types))
 
 -- name: mark_read
 -- One notice of this user's was read; no row when it is not theirs.

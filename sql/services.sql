@@ -164,6 +164,21 @@ select count(*) as looks,
 from service_health
 where service_id = :service_id and checked_at > :since and latency_ms is not null
 
+-- name: list_latencies
+-- The median time to answer in each part of `slot_s` seconds since a time; parts without an answer are left out.
+select floor(extract(epoch from checked_at - :since::timestamptz) / :slot_s::double precision)::int as slot,
+    percentile_cont(0.5) within group (order by latency_ms) as median_ms
+from service_health
+where service_id = :service_id and checked_at > :since and checked_at < :now and latency_ms is not null
+group by 1
+
+-- name: list_active_panels
+-- The active panels of some services.
+select id, service_id, key, name, populations, builds, version, is_active, source, retired_at, created_at, updated_at
+from reference_panels
+where service_id = any(:service_ids::bigint[]) and is_active
+order by service_id, id
+
 -- name: list_panels
 -- Panels of a service by age, those that are switched off or vanished only on demand.
 select id, service_id, key, name, populations, builds, version, is_active, source, retired_at, created_at, updated_at

@@ -48,6 +48,16 @@ class Incident:
     duration_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A part of a window of time: the worst that was seen in it, `unknown` where nobody looked; `share` 0..1 is its uptime."""
+
+    began_at: datetime
+    ended_at: datetime
+    state: str
+    share: float | None
+
+
 def judge_look(service: Service, seen: str) -> Verdict:
     """Give what a look that saw `up`, `down` or `maintenance` makes of a service as it stood."""
     if service.maintenance:
@@ -79,6 +89,19 @@ def uptime(spans: Sequence[Span], now: datetime, window: timedelta) -> float | N
             seconds[span.state] += max(0.0, known.total_seconds())
     known_s = seconds[UP] + seconds[DOWN]
     return seconds[UP] / known_s if known_s > 0 else None
+
+
+def slots(spans: Sequence[Span], now: datetime, window: timedelta, count: int) -> list[Slot]:
+    """Give the last `window` in `count` equal parts, oldest first."""
+    length = window / count
+    parts = []
+    for place in range(count):
+        began = now - window + place * length
+        ended = began + length
+        seen = {span.state for span in spans if span.began_at <= ended and span.ended_at > began}
+        worst = next((state for state in (DOWN, MAINTENANCE, UP) if state in seen), UNKNOWN)
+        parts.append(Slot(began, ended, worst, uptime(spans, ended, length)))
+    return parts
 
 
 def incidents(spans: Sequence[Span], now: datetime) -> list[Incident]:

@@ -1,5 +1,6 @@
 """Typed functions over the queries of notices: notifications and the outbox of e-mails."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -62,13 +63,18 @@ async def find_audience(db: Executor, user_id: int, service_id: int) -> Audience
 
 
 async def list_notifications(
-    db: Executor, user_id: int, *, unread: bool | None, limit: int, offset: int
+    db: Executor,
+    user_id: int,
+    *,
+    unread: bool | None,
+    types: Sequence[str] | None = None,
+    limit: int,
+    offset: int,
 ) -> tuple[list[Notification], int]:
-    """Give a page of a user's notices, newest first, and how many there are."""
-    rows = await NOTICES.list_notifications.rows(
-        db, user_id=user_id, unread=unread, limit=limit, offset=offset
-    )
-    total = await NOTICES.count_notifications.value(db, user_id=user_id, unread=unread)
+    """Give a page of a user's notices (of some types), newest first, and how many there are."""
+    wanted = {"user_id": user_id, "unread": unread, "types": None if types is None else list(types)}
+    rows = await NOTICES.list_notifications.rows(db, **wanted, limit=limit, offset=offset)
+    total = await NOTICES.count_notifications.value(db, **wanted)
     return [build(Notification, row) for row in rows], total
 
 

@@ -204,6 +204,16 @@ async def measure_latency(db: Executor, service_id: int, since: datetime) -> Lat
     return build(Latency, row) if row is not None else Latency(0, None, None)
 
 
+async def list_latencies(
+    db: Executor, service_id: int, since: datetime, now: datetime, slot_s: float
+) -> dict[int, float]:
+    """Give the median time to answer (ms) of each part of `slot_s` seconds since a time, by the part's number from 0."""
+    rows = await SERVICES.list_latencies.rows(
+        db, service_id=service_id, since=since, now=now, slot_s=slot_s
+    )
+    return {row["slot"]: row["median_ms"] for row in rows}
+
+
 async def list_panels(
     db: Executor, service_id: int, *, inactive_too: bool, limit: int = 500, offset: int = 0
 ) -> tuple[list[Panel], int]:
@@ -215,6 +225,14 @@ async def list_panels(
         db, service_id=service_id, inactive_too=inactive_too
     )
     return [build(Panel, row) for row in rows], total
+
+
+async def list_active_panels(db: Executor, service_ids: list[int]) -> dict[int, list[Panel]]:
+    """Give the active panels of some services, by service."""
+    panels: dict[int, list[Panel]] = {}
+    for row in await SERVICES.list_active_panels.rows(db, service_ids=service_ids):
+        panels.setdefault(row["service_id"], []).append(build(Panel, row))
+    return panels
 
 
 async def find_panel(db: Executor, service_id: int, panel_id: int) -> Panel | None:

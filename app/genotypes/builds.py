@@ -35,15 +35,16 @@ CONTIG_LENGTHS: dict[str, tuple[int, int]] = {
 """Length in bases in hg19 (GRCh37) and hg38 (GRCh38), by the assembly reports of the Genome Reference
 Consortium. MT is left out: both builds use the same sequence."""
 
-_NAMES = {
+NAMES = {
     "hg19": re.compile(rb"hg19|GRCh37|b37|hs37d5|human_g1k_v37", re.IGNORECASE),
     "hg38": re.compile(rb"hg38|GRCh38|hs38", re.IGNORECASE),
 }
+"""What headers call the builds."""
 
 
 def builds_named_in(line: bytes) -> set[str]:
     """The builds whose usual names occur in a header line."""
-    return {build for build, pattern in _NAMES.items() if pattern.search(line)}
+    return {build for build, pattern in NAMES.items() if pattern.search(line)}
 
 
 def same_chromosome(name: str) -> str:

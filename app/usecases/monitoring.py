@@ -6,8 +6,11 @@ from app.core.health import (
     FAILURES_UNTIL_DOWN,
     WINDOWS,
     Incident,
+    Slot,
+    Span,
     incidents,
     longest_gap,
+    slots,
     uptime,
 )
 from app.core.models import Service
@@ -20,7 +23,10 @@ from app.usecases.engine.upkeep import check_service
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """What was seen of a service, and what it comes to. `uptime` is a share 0..1 per window, None where nothing is known."""
+    """What was seen of a service, and what it comes to. `uptime` is a share 0..1 per window, None where nothing is known.
+
+    `spans` are what all of it was made of, in the order of time.
+    """
 
     service: Service
     history: list[HealthCheck]
@@ -28,6 +34,19 @@ class HealthReport:
     uptime: dict[str, float | None]
     latency: Latency
     incidents: list[Incident]
+    spans: list[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A window in equal parts, oldest first: what was seen, and the median time to answer in ms (None: no answer)."""
+
+    slots: list[Slot]
+    latencies_ms: list[float | None]
+
+
+_SLOTS = {"24h": 48, "7d": 56, "30d": 60}
+"""Parts of each window: half an hour, three hours, half a day."""
 
 
 async def get_health(deps: Deps, service_id: int, limit: int, offset: int) -> HealthReport:
@@ -43,6 +62,18 @@ async def get_health(deps: Deps, service_id: int, limit: int, offset: int) -> He
         uptime={name: uptime(spans, now, window) for name, window in WINDOWS.items()},
         latency=await db.measure_latency(deps.pool, service_id, now - WINDOWS["24h"]),
         incidents=incidents(spans, now),
+        spans=spans,
+    )
+
+
+async def get_timeline(deps: Deps, report: HealthReport, window: str) -> Timeline:
+    """Give how a service did over one of `WINDOWS`, part by part."""
+    now, length, count = deps.now(), WINDOWS[window], _SLOTS[window]
+    medians = await db.list_latencies(
+        deps.pool, report.service.id, now - length, now, (length / count).total_seconds()
+    )
+    return Timeline(
+        slots(report.spans, now, length, count), [medians.get(place) for place in range(count)]
     )
 
 

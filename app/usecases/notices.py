@@ -1,6 +1,6 @@
 """Telling people about their jobs and credentials: a notice on the web page and an e-mail, each once, in the transaction of the change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -154,11 +154,17 @@ def _called(audience: Audience) -> str:
 
 
 async def list_notifications(
-    deps: Deps, actor: Actor, *, unread: bool | None, limit: int, offset: int
+    deps: Deps,
+    actor: Actor,
+    *,
+    unread: bool | None,
+    types: Sequence[str] | None = None,
+    limit: int,
+    offset: int,
 ) -> tuple[list[Notification], int]:
-    """Give a page of the actor's notices, newest first, and how many there are."""
+    """Give a page of the actor's notices (of some types), newest first, and how many there are."""
     return await db.list_notifications(
-        deps.pool, actor.id, unread=unread, limit=limit, offset=offset
+        deps.pool, actor.id, unread=unread, types=types, limit=limit, offset=offset
     )
 
 

@@ -66,7 +66,7 @@ async def rule(
             raise missing("service_id", "GET /services lists the services.")
         return None
     service = judge_service(await find_service(deps.pool, asked.service_id))
-    account_user_id, warnings = await _judge_credential(deps, actor, service)
+    account_user_id, warnings = await judge_credential(deps, actor, service)
     panel = await _judge_panel(deps, asked, service, is_whole=given is None)
     build = judge_build(asked, service) if is_known("build") else asked.build
     phasing = judge_phasing(asked, service) if is_known("phasing") else (True, None)
@@ -82,10 +82,13 @@ def missing(field: str, action: str) -> InvalidInput:
     return refuse(field, "missing_field", f"{field} is missing", action)
 
 
-async def _judge_credential(
+async def judge_credential(
     deps: Deps, actor: Actor, service: Service
 ) -> tuple[int | None, tuple[str, ...]]:
-    """Give whose account the job will use (the user's id, or None for the shared one), and what is to be said of its end."""
+    """Give whose account the job will use (the user's id, or None for the shared one), and what is to be said of its end.
+
+    Raises NoCredentials, InvalidInput for one that was refused or has expired.
+    """
     opened = await open_credential(deps, service, actor.id)
     way_out = "Go to Settings → Service Credentials, store a new one and test it."
     extra = {"service_id": service.id, "service_name": service.name}

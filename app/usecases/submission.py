@@ -187,6 +187,10 @@ class JobForm:
             await hand_over(deps, detail.job)
         return made
 
+    async def judge(self) -> None:
+        """Judge all that the form says, but no file. Raises AppError."""
+        await self._judge(*self._read())
+
     async def _judge(self, asked: Asked, targets: list[Target]) -> list[Ruling]:
         if targets:
             return await judge_targets(self._deps, self._actor, targets)

@@ -107,6 +107,52 @@ HEALTH: Mapping[str, Look] = MappingProxyType(
     }
 )
 
+CREDENTIAL: Mapping[str, Look] = MappingProxyType(
+    {
+        "missing": Look(
+            "Setup required", "key-round", "warn", "Jobs cannot be sent there without one."
+        ),
+        "shared": Look("Shared", "users", "info", "An administrator lends you a credential here."),
+        "unconfirmed": Look(
+            "Confirm the address",
+            "triangle-alert",
+            "warn",
+            "The service has moved. The credential is not used until you say that it may go there.",
+        ),
+        "disabled": Look("Not in use", "circle-pause", "neutral", "Kept, and not used."),
+        "rejected": Look(
+            "Rejected",
+            "circle-x",
+            "bad",
+            "The service no longer takes it. Jobs wait until you store another.",
+        ),
+        "untested": Look("Not tested", "circle-dashed", "info", "Test it before you rely on it."),
+        "verified": Look("Verified", "circle-check", "good", "The service took it."),
+    }
+)
+"""How a user stands with a service that asks for a credential (`app.usecases.standing`)."""
+DIALECTS: Mapping[str, str] = MappingProxyType(
+    {"michigan": "Michigan Imputation Server type", "ga4gh_wes": "GA4GH WES"}
+)
+"""What a kind of service is called, by its `api_type`."""
+NOTICES: Mapping[str, Look] = MappingProxyType(
+    {
+        "job_queued": Look("Queued", "clock", "info"),
+        "job_running": Look("Running", "loader-circle", "info"),
+        "job_completed": Look("Results ready", "circle-check", "good"),
+        "job_failed": Look("Failed", "circle-x", "bad"),
+        "job_cancelled": Look("Cancelled", "ban", "neutral"),
+        "job_waiting_too_long": Look("Waiting for long", "hourglass", "warn"),
+        "credential_needed": Look("Credential needed", "key-round", "warn"),
+        "decision_needed": Look("Decision needed", "circle-question-mark", "warn"),
+        "results_blocked": Look("Results blocked", "lock", "warn"),
+        "credential_expiring": Look("Credential ends soon", "key-round", "warn"),
+        "credential_expired": Look("Credential expired", "key-round", "bad"),
+        "credential_rejected": Look("Credential rejected", "key-round", "bad"),
+    }
+)
+"""Notices by their type."""
+
 DONE: Mapping[str, str] = MappingProxyType(
     {
         "signed-out": "You are signed out.",
@@ -119,6 +165,11 @@ DONE: Mapping[str, str] = MappingProxyType(
         "user-invited": "The account is made. A link to choose a password is on its way.",
         "user-changed": "The account is changed. Every sign-in of it has ended.",
         "link-sent": "A link to choose a new password is on its way.",
+        "credential-saved": "The credential is stored, encrypted.",
+        "credential-deleted": "The credential is deleted.",
+        "credential-tested": "The service was asked; its answer stands below.",
+        "all-read": "All notifications are marked as read.",
+        "file-deleted": "The file is deleted.",
     }
 )
 """What a page says after something was done: `?done=<key>`. Nothing else of the address is ever shown."""

@@ -252,6 +252,11 @@ def _respond(
     return response
 
 
+def refusal_status(request: web.Request, error: AppError) -> int:
+    """Give the status of a form that is shown again: 422 for a part of a page, which is then put in place."""
+    return 422 if is_fragment(request) else problem.status_of(error)
+
+
 def see_other(path: str, done: str | None = None) -> web.Response:
     """Send the browser to another page after something was done; `done` names what that page says of it."""
     if done is not None:

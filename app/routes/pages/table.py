@@ -1,6 +1,18 @@
 """Every page and every form's target, in one list."""
 
-from app.routes.pages import accounts, home, settings, sign_in, static, users
+from app.routes.pages import (
+    accounts,
+    credentials,
+    files,
+    home,
+    new_job,
+    notifications,
+    services,
+    settings,
+    sign_in,
+    static,
+    users,
+)
 from app.web.endpoint import Endpoint
 
 PAGES: tuple[Endpoint, ...] = (
@@ -8,6 +20,11 @@ PAGES: tuple[Endpoint, ...] = (
     *home.PAGES,
     *sign_in.PAGES,
     *accounts.PAGES,
+    *credentials.PAGES,
+    *files.PAGES,
+    *new_job.PAGES,
+    *notifications.PAGES,
+    *services.PAGES,
     *settings.PAGES,
     *users.PAGES,
 )

@@ -1,0 +1,214 @@
+"""A new job: one page that grows with what is chosen, and the form that makes a job or a batch of it.
+
+With scripts, the files go to `POST /jobs` and the page shows how far they are (`static/js/new-job.js`); without, the same form
+comes here. Both make their job by the same `JobForm`.
+"""
+
+import re
+import secrets
+from dataclasses import replace
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+from multidict import MultiMapping
+
+from app.core.choosing import (
+    Choices,
+    at_page_fields,
+    ensure_chosen,
+    form_fields,
+    read_choices,
+)
+from app.core.errors import (
+    AppError,
+    FieldError,
+    IdempotencyKeyReused,
+    InvalidInput,
+    NotFound,
+)
+from app.db.batches import BatchDetail
+from app.db.jobs import JobDetail
+from app.genotypes.builds import CHROMOSOMES, CONTIG_LENGTHS, NAMES
+from app.genotypes.remarks import FEW_SAMPLES
+from app.keys import REQUEST_ID
+from app.routes.api.transfer import UPLOAD, is_gone
+from app.routes.pages.new_job_cards import NEW_JOB, make_cards, make_form
+from app.routes.pages.new_job_form import PageForm
+from app.settings import Settings
+from app.usecases.idempotency import AlreadyDone
+from app.usecases.intake import Intake
+from app.usecases.offers import choices_like, list_choosable_files, list_offers
+from app.usecases.submission import JobForm
+from app.web import problem
+from app.web.endpoint import UUID_PATTERN, Call, Endpoint, json_response
+from app.web.pages import action, page, render, see_other, way_out
+from app.web.problem import status_of
+from app.web.reading import is_text
+from app.web.upload import UploadLimits, read_form
+
+BUILDS = (
+    ("", "Choose…"),
+    ("hg19", "hg19 (GRCh37, b37)"),
+    ("hg38", "hg38 (GRCh38)"),
+)
+
+
+async def show(call: Call) -> web.Response:
+    """Give the page: empty, as the address says, or like the job that `from` names."""
+    query = call.request.query
+    choices = _read(query)
+    like = query.get("from", "")
+    if re.fullmatch(UUID_PATTERN, like):
+        choices = await choices_like(call.deps, call.actor, UUID(like))
+    if (file_id := query.get("file", "")).isascii() and file_id.isdigit() and len(file_id) <= 18:
+        ids = dict.fromkeys((*choices.file_ids, int(file_id)))
+        choices = replace(choices, file_ids=tuple(ids))
+    return await _show(call, choices)
+
+
+async def show_service(call: Call) -> web.Response:
+    """Give the part of one service, as it is with these choices, and with it what will be sent."""
+    choices = _read(call.request.query)
+    cards = make_cards(await list_offers(call.deps, call.actor), choices)
+    card = next((item for item in cards if str(item.id) == call.request.query.get("id")), None)
+    if card is None:
+        raise NotFound("There is no such service", action="Load the page again.")
+    return await render(
+        call,
+        "_partials/new_job_service.html",
+        card=card,
+        cards=cards,
+        form=make_form(choices, cards),
+        with_sending=True,
+        settings=call.deps.settings,
+    )
+
+
+async def check(call: Call) -> web.Response:
+    """Judge the choices before anything is uploaded; give the fields that `POST /jobs` takes for them."""
+    choices = read_choices((call.fields or {}).items())
+    try:
+        ensure_chosen(choices)
+        fields = form_fields(choices)
+        async with Intake(call.deps, call.actor) as intake:
+            form = JobForm(call.deps, call.actor, intake, is_repeat=False)
+            for name, value in fields.items():
+                form.take_field(name, value)
+            await form.judge()
+    except AppError as error:
+        at_page_fields(error, choices).action = way_out(error)
+        return problem.respond(error, call.request[REQUEST_ID])
+    services = [place.service_id for place in choices.places]
+    return json_response(
+        {"fields": fields, "services": services, "input_file_ids": choices.file_ids}
+    )
+
+
+async def submit(call: Call) -> web.Response:
+    """Take the form whole, with its files."""
+    deps, actor = call.deps, call.actor
+    async with Intake(deps, actor) as intake:
+        form = PageForm(JobForm(deps, actor, intake, is_repeat=False))
+        try:
+            await read_form(call.request, form, UploadLimits.of(deps.settings))
+            return see_other(await _make(call, form))
+        except AppError as error:
+            refused = _in_words_of_the_page(at_page_fields(error, form.choices))
+            key = None if isinstance(error, IdempotencyKeyReused) else form.key
+            return await _show(call, form.choices, error=refused, key=key)
+
+
+async def _make(call: Call, form: PageForm) -> str:
+    """Make the job, or find the one that this very form has made; give its page."""
+    form.tell()
+    call.idempotency_key = form.key
+    if (replayed := await call.replay(form.job.content())) is not None:
+        return _path_in(replayed)
+    once = call.once(lambda made: {"path": _path_of(made)})
+    try:
+        return _path_of(await form.job.submit(once, lambda: is_gone(call)))
+    except AlreadyDone:
+        return _path_in(await call.replay_twin())
+
+
+def _path_of(made: JobDetail | BatchDetail) -> str:
+    if isinstance(made, BatchDetail):
+        return f"/ui/batches/{made.summary.batch.id}"
+    return f"/ui/jobs/{made.job.id}"
+
+
+def _path_in(answer: web.Response) -> str:
+    return str(msgspec.json.decode(answer.body or b"")["path"])  # type: ignore[arg-type]
+
+
+def _in_words_of_the_page(error: AppError) -> AppError:
+    if isinstance(error, IdempotencyKeyReused):
+        return IdempotencyKeyReused(
+            "This page has made a job already, with other choices",
+            action="Look at your jobs. If you want this one as well, send the form once more.",
+        )
+    if error.code == "missing_field" and [item.field for item in error.errors] == ["input_file"]:
+        message = "Choose at least one file"
+        return InvalidInput(
+            message, code=error.code, errors=[FieldError("input_file", message)], action=""
+        )
+    return error
+
+
+async def _show(
+    call: Call, choices: Choices, *, error: AppError | None = None, key: str | None = None
+) -> web.Response:
+    deps = call.deps
+    offers = await list_offers(deps, call.actor)
+    stored, total = await list_choosable_files(deps, call.actor, choices.file_ids)
+    if not choices.build:
+        guesses = {
+            (file.facts or {}).get("build_guess") for file in stored if file.id in choices.file_ids
+        }
+        if len(guesses) == 1 and (guess := next(iter(guesses))) is not None:
+            choices = replace(choices, build=guess)
+    cards = make_cards(offers, choices)
+    return await render(
+        call,
+        "pages/new_job.html",
+        status=200 if error is None else status_of(error),
+        cards=cards,
+        choices=choices,
+        form=make_form(choices, cards, error),
+        file_errors=[item.message for item in error.errors if item.field == "input_file"]
+        if error is not None
+        else [],
+        stored=stored,
+        stored_total=total,
+        builds=BUILDS,
+        facts=_facts(deps.settings),
+        key=key or secrets.token_urlsafe(18),
+        settings=deps.settings,
+        with_sending=False,
+    )
+
+
+def _facts(settings: Settings) -> dict[str, object]:
+    """Give what the check in the browser goes by: the same tables and limits as here."""
+    return {
+        "lengths": CONTIG_LENGTHS,
+        "chromosomes": sorted(CHROMOSOMES),
+        "names": {build: pattern.pattern.decode() for build, pattern in NAMES.items()},
+        "few_samples": FEW_SAMPLES,
+        "max_file_bytes": settings.max_file_bytes,
+        "max_upload_bytes": settings.max_upload_bytes,
+        "max_files": settings.max_files_per_job,
+    }
+
+
+def _read(query: MultiMapping[str]) -> Choices:
+    return read_choices((name, value) for name, value in query.items() if is_text(value))
+
+
+PAGES: tuple[Endpoint, ...] = (
+    page(NEW_JOB, show, "new_job", "A new job"),
+    page(f"{NEW_JOB}/service", show_service, "new_job_service", "What one service asks"),
+    action(f"{NEW_JOB}/check", check, "new_job_check", "Judge a new job before its upload"),
+    action(NEW_JOB, submit, "new_job_post", "Submit a job or a batch", raw_body=UPLOAD),
+)

@@ -1,0 +1,102 @@
+"""What somebody who is about to submit can choose: services with their panels, whether they may be used, and how long it may take."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from app.core.choosing import Choices, choices_of
+from app.core.errors import AppError, InvalidInput, NotFound
+from app.core.expiry import LOOKS_BACK
+from app.core.models import File, Panel, Service
+from app.db import credentials as credentials_db
+from app.db.offers import UsualDuration, list_usual_durations
+from app.db.services import find_service, list_panels, list_services
+from app.usecases.creation import find_inputs
+from app.usecases.deps import Actor, Deps
+from app.usecases.files import list_files
+from app.usecases.jobs import get_job
+from app.usecases.ruling import judge_credential
+
+MAX_SERVICES = 100
+SHOWN_FILES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whether a service can be used: `kind` is own, shared, none (it asks for nothing), or blocked with its `error`.
+
+    `account` is what the service calls the account, where it told; `is_verified` says that it took the credential when asked.
+    """
+
+    kind: str
+    account: str | None = None
+    is_verified: bool = False
+    warnings: tuple[str, ...] = ()
+    error: AppError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A service that takes jobs, with the panels that can be chosen."""
+
+    service: Service
+    panels: list[Panel]
+    access: Access
+    usual: UsualDuration | None
+
+
+async def list_offers(deps: Deps, actor: Actor) -> list[Offer]:
+    """Give every service that takes jobs."""
+    services, _ = await list_services(
+        deps.pool, is_active=True, api_type=None, limit=MAX_SERVICES, offset=0
+    )
+    usual = await list_usual_durations(deps.pool, deps.now() - LOOKS_BACK)
+    return [await _offer(deps, actor, service, usual.get(service.id)) for service in services]
+
+
+async def _offer(deps: Deps, actor: Actor, service: Service, usual: UsualDuration | None) -> Offer:
+    panels, _ = await list_panels(deps.pool, service.id, inactive_too=False)
+    return Offer(service, panels, await _access(deps, actor, service), usual)
+
+
+async def _access(deps: Deps, actor: Actor, service: Service) -> Access:
+    if service.credential_kind == "none":
+        return Access("none")
+    try:
+        account_user_id, warnings = await judge_credential(deps, actor, service)
+    except InvalidInput as error:
+        return Access("blocked", error=error)
+    if account_user_id is None:
+        return Access("shared", warnings=warnings)
+    stored = await credentials_db.find_for_service(deps.pool, actor.id, service.id)
+    if stored is None:
+        return Access("own", warnings=warnings)
+    return Access("own", stored.account_name, stored.is_verified, warnings)
+
+
+async def list_choosable_files(
+    deps: Deps, actor: Actor, chosen: tuple[int, ...]
+) -> tuple[list[File], int]:
+    """Give the stored files to choose from, those that are `chosen` first, then the newest; and the number of all."""
+    newest, total = await list_files(deps, actor, "input", limit=SHOWN_FILES, offset=0)
+    first = [file for file_id in chosen if (file := await _find(deps, actor, file_id)) is not None]
+    ids = {file.id for file in first}
+    return [*first, *(file for file in newest if file.id not in ids)], total
+
+
+async def _find(deps: Deps, actor: Actor, file_id: int) -> File | None:
+    try:
+        return (await find_inputs(deps, actor, [file_id]))[0]
+    except NotFound:
+        return None
+
+
+async def choices_like(deps: Deps, actor: Actor, job_id: UUID) -> Choices:
+    """Give the choices of a job of the actor's, as far as they can be made again. Raises NotFound."""
+    detail = await get_job(deps, actor, job_id)
+    panels, _ = await list_panels(deps.pool, detail.job.service_id, inactive_too=False)
+    files = [
+        file.file_id for file in detail.inputs if await _find(deps, actor, file.file_id) is not None
+    ]
+    choices = choices_of(detail.job, panels, files)
+    service = await find_service(deps.pool, detail.job.service_id)
+    return choices if service is not None and service.is_active else replace(choices, places=())

@@ -1,0 +1,567 @@
+// The page of a new job: files are looked at before they leave the computer, and sent with their progress shown.
+//
+// What was chosen is in the form, and in the page's address, so that a reload loses nothing but the files; name and notes are kept
+// in the session's storage. Sending takes three steps: the platform judges the choices (POST /ui/jobs/new/check, which also says
+// them in the words of the API), the files go to POST /jobs, and the page of what was made is opened. An Idempotency-Key made of
+// everything that is sent lets a retry, a second press and a second tab find the job that the first has made.
+
+import { askToSignIn, closeDialog } from "./app.js";
+import { localise } from "./times.js";
+import { compare, inspect, judgeBuild } from "./vcf-header.js";
+
+const form = document.getElementById("new-job");
+const tables = JSON.parse(document.getElementById("facts").textContent);
+const input = document.getElementById("f-input_file");
+const drop = document.getElementById("drop");
+const list = document.getElementById("picked");
+const build = document.getElementById("f-build");
+const problemBox = document.getElementById("problem");
+const DRAFT = "new-job:draft";
+const SEED = "new-job:seed";
+
+/** What was picked here: {file, facts, item}; facts are null while the file is being looked at. */
+let picked = [];
+let buildIsOurs = !build.value;
+let sending = null;
+
+form.classList.add("has-script");
+
+// ---- Small things
+
+function element(name, text = "", attributes = {}) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function copyOf(template, texts) {
+  const made = document.getElementById(template).content.firstElementChild.cloneNode(true);
+  for (const [name, text] of Object.entries(texts)) {
+    const place = made.querySelector(`[data-${name}]`);
+    if (text) place.textContent = text;
+    else place.remove();
+  }
+  return made;
+}
+
+function size(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let [value, unit] = [bytes, 0];
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return unit ? `${value.toFixed(1)} ${units[unit]}` : `${value} B`;
+}
+
+function duration(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+}
+
+const count = (number) => number.toLocaleString("en").replaceAll(",", "\u202f");
+const findingBox = (finding) => copyOf(`t-${finding.level}`, { message: finding.message, action: finding.action });
+
+function keep(storage, key, value) {
+  try {
+    if (value === null) storage.removeItem(key);
+    else storage.setItem(key, value);
+  } catch {
+    // A browser that keeps nothing loses only what it was to keep.
+  }
+}
+
+function kept(storage, key) {
+  try {
+    return storage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+// ---- Files
+
+async function take(files) {
+  const fresh = [...files].filter((file) => !picked.some((one) => one.file.name === file.name && one.file.size === file.size));
+  for (const file of fresh) {
+    const one = { file, facts: null, item: null };
+    one.item = drawFile(one);
+    picked.push(one);
+    list.append(one.item);
+    const facts = await inspect(file, tables).catch(() => null);
+    if (!picked.includes(one)) continue;
+    one.facts = facts ?? { ...unreadable(file) };
+    if (facts && file.size > tables.max_file_bytes) {
+      facts.findings.unshift({ level: "bad", code: "file_too_large", message: `It is larger than ${size(tables.max_file_bytes)}.`, action: "Choose a file for each chromosome, with GT as its only FORMAT field." });
+    }
+    await addDigest(one.facts);
+    const drawn = drawFile(one);
+    one.item.replaceWith(drawn);
+    one.item = drawn;
+    judgeSet();
+  }
+  judgeSet();
+}
+
+function unreadable(file) {
+  return {
+    name: file.name, size: file.size, kind: "unknown", chromosome: null, chromosomes: [], samples: null, firstSamples: [], ids: null, build: null, votes: [], note: null,
+    findings: [{ level: "bad", code: "unreadable", message: "The browser cannot read it.", action: "Was it moved, or is it open elsewhere? Choose it again." }],
+  };
+}
+
+/** The platform tells of its stored files the digest of their sample ids; of ours it can be made where the page is secure. */
+async function addDigest(facts) {
+  facts.digest = null;
+  if (!facts.ids || !globalThis.crypto?.subtle) return;
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(facts.ids));
+  facts.digest = [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function drawFile(one) {
+  const { file, facts } = one;
+  const item = copyOf("t-file", { name: file.name, size: size(file.size) });
+  item.querySelector("[data-remove-text]").append(element("span", ` ${file.name}`, { class: "visually-hidden" }));
+  item.querySelector("[data-remove]").addEventListener("click", () => {
+    picked = picked.filter((other) => other !== one);
+    const next = item.nextElementSibling ?? item.previousElementSibling;
+    item.remove();
+    (next?.querySelector("[data-remove]") ?? input).focus();
+    judgeSet();
+  });
+  const line = item.querySelector("[data-facts]");
+  const say = (text, tone = "neutral") => line.append(element("span", text, { class: "badge", "data-tone": tone }));
+  if (!facts) {
+    say("Looking into it…", "info");
+    return item;
+  }
+  if (facts.kind === "bgzip") say("bgzip", "good");
+  else if (facts.kind !== "unknown") say({ gzip: "gzip", plain: "not compressed", empty: "empty", other: "not a VCF" }[facts.kind], "bad");
+  if (facts.version) say(`VCF ${facts.version}`);
+  if (facts.chromosome !== null) say(facts.chromosomes.length > 1 ? facts.chromosomes.slice(0, 4).join(", ") : `chromosome ${facts.chromosome}`);
+  if (facts.samples !== null) say(`${count(facts.samples)} sample${facts.samples === 1 ? "" : "s"}`);
+  if (facts.version && facts.chromosome !== null) say(facts.build ?? "build not told", facts.build ? "neutral" : "warn");
+  if (facts.note) line.append(element("span", facts.note, { class: "muted" }));
+  for (const finding of facts.findings) item.querySelector("[data-findings]").append(findingBox(finding));
+  const details = item.querySelector("[data-details]");
+  const tell = (name, text) => {
+    const row = element("div");
+    row.append(element("dt", name), element("dd", text));
+    details.append(row);
+  };
+  if (facts.votes.length) tell("Build", facts.votes.map((vote) => `${vote.build}: ${vote.because}`).join("; "));
+  if (facts.firstSamples.length) tell("Samples", facts.firstSamples.join(", ") + (facts.samples > facts.firstSamples.length ? ", …" : ""));
+  if (facts.chromosome !== null) tell("Chromosome names", facts.hasPrefix ? "with chr" : "without chr");
+  item.querySelector("[data-more]").hidden = !details.children.length;
+  return item;
+}
+
+function storedFacts() {
+  return [...form.querySelectorAll("[name=input_file_id]:checked")].map(({ dataset }) => ({
+    name: dataset.name, size: Number(dataset.size), chromosome: dataset.chromosome ? dataset.prefix + dataset.chromosome : null, hasPrefix: dataset.prefix === "chr",
+    samples: dataset.samples ? Number(dataset.samples) : null, ids: null, digest: dataset.digest || null, build: dataset.build || null, votes: [], findings: [], stored: true,
+  }));
+}
+
+const allFacts = () => [...storedFacts(), ...picked.map((one) => one.facts).filter(Boolean)];
+
+function judgeSet() {
+  const all = allFacts();
+  // Ids are compared as they are among picked files, and by their digest with stored ones.
+  const comparable = all.some((facts) => facts.stored) ? all.map((facts) => ({ ...facts, ids: facts.digest })) : all;
+  const { findings, build: guess } = compare(comparable);
+  if (guess && buildIsOurs && build.value !== guess) {
+    build.value = guess;
+    tellBuild();
+  }
+  const total = picked.reduce((sum, one) => sum + one.file.size, 0);
+  const number = picked.length + storedFacts().length;
+  if (number > tables.max_files) findings.push({ level: "bad", code: "too_many_files", message: `These are ${number} files; a job has at most ${tables.max_files}.`, action: "Send the other chromosomes with another job." });
+  if (total > tables.max_upload_bytes) findings.push({ level: "bad", code: "too_large", message: `Together they are larger than ${size(tables.max_upload_bytes)}.`, action: "Send some chromosomes with another job." });
+  findings.push(...judgeBuild(all, build.value));
+  document.getElementById("set-findings").replaceChildren(...findings.map(findingBox));
+  drawSending(all, number, total);
+  forget("input_file");
+  nameAfter(all[0]?.name);
+  return [...findings, ...all.flatMap((facts) => facts.findings)].filter((finding) => finding.level === "bad");
+}
+
+function drawSending(all, number, total) {
+  const place = document.getElementById("sending-files");
+  if (!number) {
+    place.replaceChildren(element("p", "The files that you choose.", { class: "muted" }));
+    return;
+  }
+  const rows = element("ul");
+  for (const facts of all.slice(0, 8)) {
+    const row = element("li");
+    row.append(element("span", facts.name, { class: "break" }), element("span", facts.stored ? "stored here" : size(facts.size), { class: "muted num nowrap" }));
+    rows.append(row);
+  }
+  if (all.length > 8) rows.append(element("li", `and ${all.length - 8} more`, { class: "muted" }));
+  place.replaceChildren(rows);
+  if (picked.length > 1) place.append(element("p", `${size(total)} to upload`, { class: "muted" }));
+}
+
+function nameAfter(name) {
+  document.getElementById("f-name").placeholder = name ? name.replace(/(\.vcf)?(\.b?gz)?$/, "") : "";
+}
+
+input.addEventListener("change", () => {
+  take(input.files);
+  input.value = ""; // the list holds them now, and the same file can be chosen again
+});
+for (const kind of ["dragenter", "dragover"]) {
+  drop.addEventListener(kind, (event) => {
+    event.preventDefault();
+    drop.classList.add("is-over");
+  });
+}
+for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("is-over"));
+drop.addEventListener("drop", (event) => {
+  event.preventDefault();
+  if (!sending) take(event.dataTransfer.files);
+});
+// A file that misses the field must not replace the page.
+for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
+
+// ---- Choices
+
+function tellBuild() {
+  judgeBuildHint();
+  refresh(".choice.is-chosen");
+}
+
+/** Let the server draw services anew; after what is on its way, since an answer replaces the part that asked. */
+function refresh(parts) {
+  if (form.querySelector(".htmx-request")) {
+    setTimeout(refresh, 100, parts);
+    return;
+  }
+  for (const part of form.querySelectorAll(parts)) window.htmx.trigger(part, "refresh");
+}
+
+function judgeBuildHint() {
+  const hint = document.getElementById("h-build");
+  const told = compare(allFacts()).build;
+  hint.textContent = told && told === build.value ? "Filled in from your files. Change it if you know better." : "The one your positions are in, not the panel's. It is filled in where your files tell it.";
+}
+
+build.addEventListener("change", () => {
+  buildIsOurs = !build.value;
+  forget("build");
+  tellBuild();
+  judgeSet();
+});
+
+form.addEventListener("change", (event) => {
+  const { name } = event.target;
+  if (name === "input_file_id") judgeSet();
+  if (name) forget(name.replace(/^option-(\d+)-.*/, "option-$1"));
+  writeAddress();
+});
+
+/** The page's address holds the choices: it can be reloaded, and come back to. */
+function writeAddress() {
+  const query = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) {
+    if (typeof value === "string" && value && !["name", "description", "idempotency_key"].includes(name)) query.append(name, value);
+  }
+  const text = query.toString();
+  if (text.length < 4000) history.replaceState(history.state, "", text ? `?${text}` : location.pathname);
+}
+
+document.body.addEventListener("htmx:afterSettle", () => {
+  writeAddress();
+  agree();
+});
+
+/** Answers to two quick choices may come in any order; the last word on what will be sent is the form's. */
+function agree() {
+  const chosen = [...form.querySelectorAll("[name=service]:checked")].map((box) => box.value);
+  const told = [...form.querySelectorAll("[data-receiver]")].map((box) => box.dataset.receiver);
+  const differs = chosen.length !== told.length || chosen.some((id) => !told.includes(id));
+  if (differs && chosen.length && !form.querySelector(".htmx-request")) refresh(`#service-${chosen[0]}`);
+}
+document.body.addEventListener("credential-saved", () => {
+  closeDialog();
+  refresh(".choice");
+});
+
+for (const name of ["name", "description"]) {
+  const field = document.getElementById(`f-${name}`);
+  const draft = JSON.parse(kept(sessionStorage, DRAFT) ?? "{}");
+  if (!field.value && draft[name]) field.value = draft[name];
+  field.addEventListener("input", () => {
+    const both = Object.fromEntries(["name", "description"].map((one) => [one, document.getElementById(`f-${one}`).value]));
+    keep(sessionStorage, DRAFT, JSON.stringify(both));
+  });
+}
+
+// ---- What is wrong
+
+function forget(field) {
+  for (const old of document.querySelectorAll(`[data-error-of="${CSS.escape(field)}"], [id="e-${CSS.escape(field)}"]`)) old.remove();
+  const place = placeOf(field);
+  place?.querySelector("[aria-invalid]")?.removeAttribute("aria-invalid");
+}
+
+function placeOf(field) {
+  return document.querySelector(`[data-field="${CSS.escape(field)}"]`) ?? document.getElementById(field);
+}
+
+function showErrors(errors) {
+  const lost = [];
+  for (const { field, message } of errors) {
+    const place = placeOf(field);
+    if (!place) {
+      lost.push(message);
+      continue;
+    }
+    const text = message.charAt(0).toUpperCase() + message.slice(1);
+    const line = copyOf("t-error", { message: /[.!?]$/.test(text) ? text : `${text}.` });
+    line.dataset.errorOf = field;
+    line.id = `e-${field}`;
+    (place.querySelector(":scope > .field") ?? place).append(line);
+    const control = place.querySelector("select, textarea, input:not([type=radio], [type=hidden])");
+    control?.setAttribute("aria-invalid", "true");
+    (control ?? place).setAttribute("aria-describedby", line.id);
+  }
+  return lost;
+}
+
+/** Show a refusal: as a whole above the form, and at its fields. */
+function showProblem(problem, services = []) {
+  clearProblems();
+  const errors = (problem.errors ?? []).map((item) => ({ ...item, field: pageField(item.field, services) }));
+  const lost = showErrors(errors).filter((message) => message !== problem.message);
+  const action = /\b(GET|POST|PUT|PATCH|DELETE) \/|\bcurl\b/.test(problem.action ?? "") ? "" : problem.action;
+  const box = copyOf("t-bad", { message: sentence(problem.message ?? "That did not work."), action: [...lost, action].filter(Boolean).join(" ") });
+  box.setAttribute("role", "alert");
+  problemBox.replaceChildren(box);
+  if (problem.service_id) refresh(`#service-${Number(problem.service_id)}`);
+  problemBox.focus();
+  problemBox.scrollIntoView({ block: "center" });
+}
+
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+function clearProblems() {
+  problemBox.replaceChildren();
+  for (const old of form.querySelectorAll("[data-error-of], p.error[id^='e-']")) old.remove();
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+}
+
+/** POST /jobs names its own fields; here each belongs to a service. */
+function pageField(name, services) {
+  const match = /^targets\[(\d+)\](?:\.(\w+))?$/.exec(name);
+  const service = services[match ? Number(match[1]) : 0];
+  const own = match ? (match[2] ?? "service_id") : name;
+  const word = { service_id: "service", reference_panel_id: "panel", options: "option", population: "population", phasing: "phasing" }[own];
+  return word && service ? `${word}-${service}` : own;
+}
+
+// ---- Sending
+
+form.addEventListener("submit", (event) => {
+  if (event.submitter?.formMethod === "get") return;
+  event.preventDefault();
+  if (!sending) send();
+});
+document.getElementById("stop").addEventListener("click", () => sending?.stop());
+document.getElementById("again").addEventListener("click", () => sending?.upload());
+
+const leaving = (event) => event.preventDefault();
+
+function show(state) {
+  document.getElementById("ready").hidden = state !== "ready";
+  document.getElementById("sending-now").hidden = state === "ready";
+  for (const part of form.querySelectorAll(".stack-large > section")) {
+    part.classList.toggle("is-busy", state !== "ready");
+    part.inert = state !== "ready";
+  }
+  if (state === "ready") removeEventListener("beforeunload", leaving);
+  else addEventListener("beforeunload", leaving);
+}
+
+function phase(text, pace = "", share = null) {
+  const bar = document.getElementById("bar");
+  const said = document.getElementById("phase");
+  if (said.textContent !== text) said.textContent = text;
+  document.getElementById("pace").textContent = pace;
+  if (share === null) bar.removeAttribute("value");
+  else bar.value = share * 1000;
+}
+
+function end() {
+  sending = null;
+  document.getElementById("again").hidden = true;
+  document.getElementById("bar").hidden = false;
+  show("ready");
+}
+
+async function send() {
+  const blocking = judgeSet();
+  if (picked.some((one) => !one.facts)) return;
+  if (!picked.length && !storedFacts().length) {
+    showProblem({ message: "Choose at least one file", errors: [{ field: "input_file", message: "Choose at least one file" }] });
+    return;
+  }
+  if (blocking.length) {
+    showProblem({ message: blocking.length === 1 ? "One thing about the files would be refused" : `${blocking.length} things about the files would be refused`, action: "They are told below, with what to do. Nothing was sent." });
+    return;
+  }
+  clearProblems();
+  sending = { stop: end };
+  show("sending");
+  phase("Looking over your choices…");
+  document.getElementById("stop").focus();
+  const fields = new FormData(form);
+  fields.delete("input_file");
+  const own = sending;
+  const answer = await ask(new URLSearchParams([...fields]));
+  if (sending !== own) return;
+  if (answer === null || answer.status !== 200) {
+    end();
+    if (answer?.status === 401) askAgain();
+    else showProblem(answer?.body ?? { message: "The platform does not answer", action: "Look at your connection, then press Submit again. Nothing was sent." });
+    return;
+  }
+  upload(answer.body);
+}
+
+async function ask(fields) {
+  try {
+    const response = await fetch("/ui/jobs/new/check", { method: "POST", body: fields, headers: { "HX-Request": "true" } });
+    return { status: response.status, body: await response.json().catch(() => null) };
+  } catch {
+    return null;
+  }
+}
+
+function askAgain() {
+  showProblem({ message: "Your sign-in has ended", action: "Sign in again, then press Submit once more: your files and choices are still here." });
+  askToSignIn();
+}
+
+function upload(checked) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(checked.fields)) body.append(name, value);
+  for (const id of checked.input_file_ids) body.append("input_file_id", id);
+  for (const { file } of picked) body.append("input_file", file, file.name);
+  const said = [...body].map(([name, value]) => (typeof value === "string" ? [name, value] : [name, value.name, value.size, value.lastModified]));
+  const key = `${seed}.${digest(JSON.stringify(said))}`;
+  sending = { upload: () => start(body, key, checked.services), stop: end };
+  sending.upload();
+}
+
+function start(body, key, services) {
+  const request = new XMLHttpRequest();
+  const own = sending;
+  const pace = new Pace();
+  document.getElementById("again").hidden = true;
+  document.getElementById("bar").hidden = false;
+  own.stop = () => {
+    request.abort();
+    end();
+    document.getElementById("submit").focus();
+  };
+  request.open("POST", "/jobs");
+  request.setRequestHeader("Accept", "application/json");
+  request.setRequestHeader("Idempotency-Key", key);
+  phase("Sending your files…", "", 0);
+  request.upload.addEventListener("progress", (event) => {
+    if (event.loaded < event.total) phase("Sending your files…", pace.tell(event.loaded, event.total), event.loaded / event.total);
+  });
+  request.upload.addEventListener("load", () => phase("Checking the files…", "All of it has arrived. Every record is read before the job is made; large files take a while."));
+  request.addEventListener("load", () => {
+    if (sending === own) answered(request, services);
+  });
+  request.addEventListener("error", () => {
+    if (sending === own) broken("The connection broke", "Nothing is lost: try again. If it had arrived all the same, no second job is made.");
+  });
+  request.send(body);
+}
+
+function answered(request, services) {
+  let answer = null;
+  try {
+    answer = JSON.parse(request.responseText);
+  } catch {
+    // Told below.
+  }
+  if (request.status === 201 && answer) {
+    phase("Done", "", 1);
+    keep(sessionStorage, DRAFT, null);
+    keep(localStorage, SEED, null);
+    removeEventListener("beforeunload", leaving);
+    location.assign("jobs" in answer ? `/ui/batches/${answer.id}` : `/ui/jobs/${answer.id}`);
+    return;
+  }
+  if (request.status === 429 || request.status >= 500) {
+    broken(answer?.message ?? "The platform could not take it", answer?.action ?? "Try again in a moment.");
+    return;
+  }
+  end();
+  if (request.status === 401) askAgain();
+  else if (answer?.code === "idempotency_key_reused") {
+    seed = `${form.elements.idempotency_key.value}${Math.random().toString(36).slice(2, 8)}`;
+    keep(localStorage, SEED, seed);
+    showProblem({ message: "A file with this name has made a job already, and has changed since", action: "Look at your jobs. If you want this one as well, press Submit once more." });
+  } else showProblem(answer ?? { message: "That did not work", action: "Try again." }, services);
+}
+
+function broken(message, action) {
+  phase(sentence(message), action, 0);
+  document.getElementById("bar").hidden = true;
+  const again = document.getElementById("again");
+  again.hidden = false;
+  again.focus();
+}
+
+/** How fast it goes, over the last seconds. */
+class Pace {
+  constructor() {
+    this.marks = [[performance.now(), 0]];
+  }
+
+  tell(loaded, total) {
+    const now = performance.now();
+    this.marks.push([now, loaded]);
+    while (this.marks.length > 2 && now - this.marks[0][0] > 8000) this.marks.shift();
+    const [then, had] = this.marks[0];
+    const speed = (loaded - had) / Math.max(0.001, (now - then) / 1000);
+    const left = now - then > 500 && speed > 0 ? ` · ${duration((total - loaded) / speed)} left` : "";
+    return `${size(loaded)} of ${size(total)} · ${size(Math.round(speed))}/s${left}`;
+  }
+}
+
+/** All tabs that were open when a job was made say the same key for the same content; pages loaded later begin anew. */
+function readSeed() {
+  const given = form.elements.idempotency_key.value;
+  const shared = kept(localStorage, SEED);
+  if (shared && /^[\w-]{20,40}$/.test(shared)) return shared;
+  keep(localStorage, SEED, given);
+  return given;
+}
+
+let seed = readSeed();
+
+/** A short digest of a text (cyrb53); what it stands for is compared by the platform. */
+function digest(text) {
+  let [a, b] = [0xdeadbeef, 0x41c6ce57];
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    a = Math.imul(a ^ code, 2654435761);
+    b = Math.imul(b ^ code, 1597334677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  return (4294967296 * (2097151 & b) + (a >>> 0)).toString(36);
+}
+
+judgeSet();
+localise(form);

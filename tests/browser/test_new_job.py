@@ -1,0 +1,328 @@
+"""A new job at a browser: looked at before it leaves, sent with its progress shown, made once."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.browser.conftest import Visit
+from tests.genotypes.vcf_files import bgzf, header, plain_gzip, record
+from tests.support.browsing import PHONE, Visitor
+from tests.support.people import PASSWORD
+from tests.support.world import World
+
+SAMPLES = tuple(f"S{number:02}" for number in range(25))
+CONTIG = {"20": "##contig=<ID=20,length=63025520>", "chr20": "##contig=<ID=chr20,length=64444167>"}
+JOB = re.compile(r"/ui/jobs/[0-9a-f-]{36}$")
+BATCH = re.compile(r"/ui/batches/[0-9a-f-]{36}$")
+
+
+def text_of(chromosome: str = "20", records: int = 40, samples: tuple[str, ...] = SAMPLES) -> str:
+    lines = [
+        record(1_000_000 + 1000 * place, chromosome=chromosome, genotypes=["0/1"] * len(samples))
+        for place in range(records)
+    ]
+    contig = (CONTIG[chromosome],) if chromosome in CONTIG else ()
+    return header(samples, *contig) + "".join(lines)
+
+
+def upload(name: str, content: bytes) -> Any:
+    return {"name": name, "mimeType": "application/gzip", "buffer": content}
+
+
+GOOD = upload("chr20.vcf.gz", bgzf(text_of()))
+
+
+async def begin(visitor: Visitor, path: str = "/ui/jobs/new") -> Page:
+    visitor.expected.append("404")  # the pages that this one leads to have tests of their own
+    await visitor.sign_in("alice", PASSWORD)
+    return await visitor.open(path)
+
+
+async def choose_panel(page: Page, service_id: int, panel_id: int) -> None:
+    card = page.locator(f"#service-{service_id}")
+    await card.locator("input[name=service]").check()
+    await card.locator(f"#panel-{service_id}-{panel_id}").check()
+    await expect(card.get_by_label("Phasing")).to_be_visible()
+    await expect(page.locator("#sending .receiver")).not_to_contain_text(["still to be chosen"])
+
+
+async def jobs_of_alice(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await world.alice.call("GET", "/jobs", expect=200)
+    return found
+
+
+def files_of(page: Page) -> Any:
+    return page.locator("#f-input_file")
+
+
+async def test_job_when_submitted_then_progress_is_shown_and_it_is_made_as_chosen(
+    visitor: Visitor, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    await visitor.ensure_accessible()
+
+    big = upload("cohort_chr20.vcf.gz", bgzf(text_of(records=60_000)))
+    await files_of(page).set_input_files([big])
+    item = page.locator(".picked-file")
+    await expect(item).to_contain_text("25 samples")
+    await expect(item).to_contain_text("chromosome 20")
+    await expect(page.get_by_label("Genome build")).to_have_value("hg19")
+    await choose_panel(page, service_id, panel_id)
+    await page.get_by_label("rsq Filter").select_option("0.3")
+    await page.get_by_role("textbox", name="Name").fill("My cohort")
+    await expect(page.locator("#sending-files")).to_contain_text("cohort_chr20.vcf.gz")
+    await expect(page.locator("#sending")).to_contain_text("not encrypted")
+    await visitor.ensure_accessible()
+    await visitor.ensure_fits()
+
+    slow = await visitor.context.new_cdp_session(page)
+    await slow.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": len(big["buffer"]) / 2},
+    )  # fmt: skip
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.locator("#phase")).to_have_text("Sending your files…")
+    await expect(page.locator("#pace")).to_contain_text(re.compile(r"of .*B · .*/s"))
+    await visitor.ensure_accessible()
+    await page.wait_for_url(JOB, timeout=20_000)
+
+    (job,) = await jobs_of_alice(world)
+    assert job["id"] == page.url.rpartition("/")[2]
+    assert job["name"] == "My cohort"
+    assert (job["build"], job["phasing"], job["population"]) == ("hg19", True, "mixed")
+    assert job["options"]["r2Filter"] == "0.3"
+
+
+async def test_files_when_they_would_be_refused_then_it_is_told_before_any_upload(
+    visitor: Visitor, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    whole = bgzf(text_of())
+    await files_of(page).set_input_files(
+        [
+            upload("cut.vcf.gz", whole[:-28]),
+            upload("gzip.vcf.gz", plain_gzip(text_of())),
+            upload("notes.txt.gz", b"hello"),
+        ]
+    )
+    for name, words in {
+        "cut.vcf.gz": "cut off",
+        "gzip.vcf.gz": "gzip, not bgzip",
+        "notes.txt.gz": "not a bgzipped VCF",
+    }.items():
+        await expect(page.locator(".picked-file", has_text=name)).to_contain_text(words)
+    await expect(page.locator("#set-findings")).to_contain_text("Chromosome 20 is in 2 files")
+    await choose_panel(page, service_id, panel_id)
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Nothing was sent")
+    await visitor.ensure_accessible()
+    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await visitor.ensure_fits()
+    await visitor.ensure_accessible()
+
+    for name in ("cut.vcf.gz", "gzip.vcf.gz", "notes.txt.gz"):
+        await page.get_by_role("button", name=f"Remove {name}").click()
+    await files_of(page).set_input_files([GOOD])
+    await page.get_by_label("Genome build").select_option("hg38")
+    await expect(page.locator("#set-findings")).to_contain_text("hg38 files must call it chr20")
+    await expect(page.locator("#set-findings")).to_contain_text("looks like hg19")
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_role("alert")).to_contain_text("would be refused")
+    assert not await jobs_of_alice(world)
+
+
+async def test_form_when_the_platform_refuses_then_it_says_why_at_the_field_and_keeps_all(
+    visitor: Visitor, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_role("alert")).to_contain_text("at least one file")
+
+    lines = text_of().splitlines(keepends=True)
+    unsorted = bgzf("".join([*lines[:-2], lines[-1], lines[-2]]))
+    await files_of(page).set_input_files([upload("unsorted.vcf.gz", unsorted)])
+    await page.locator(f"#service-check-{service_id}").check()
+    visitor.expected.append("400")
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.locator(f"#panel-{service_id}")).to_contain_text("Choose a reference panel")
+
+    await choose_panel(page, service_id, panel_id)
+    await page.get_by_label("Notes").fill("mine")
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_role("alert")).to_contain_text("not sorted")
+    await expect(page.locator("[data-error-of=input_file]")).to_contain_text("not sorted")
+    await expect(page.locator(".picked-file")).to_contain_text("unsorted.vcf.gz")
+    await expect(page.get_by_label("Notes")).to_have_value("mine")
+    await visitor.ensure_accessible()
+    await page.reload()
+    await expect(page.locator(f"#panel-{service_id}-{panel_id}")).to_be_checked()
+    await expect(page.get_by_label("Notes")).to_have_value("mine")
+    assert not await jobs_of_alice(world)
+
+
+async def test_credential_when_missing_then_it_is_set_up_and_the_form_goes_on(
+    visitor: Visitor, world: World
+) -> None:
+    sandbox = await world.sandbox()
+    service_id, panel_id = await world.add_service(sandbox)
+    held = await world.alice.call("GET", "/users/me/service-credentials")
+    await world.alice.call("DELETE", f"/users/me/service-credentials/{held[0]['id']}")
+    page = await begin(visitor)
+    await files_of(page).set_input_files([GOOD])
+    await choose_panel(page, service_id, panel_id)
+    card = page.locator(f"#service-{service_id}")
+    setup = card.get_by_role("link", name="Add a credential")
+    await expect(setup).to_have_attribute("data-dialog", "")
+    href = await setup.get_attribute("href")
+    assert href is not None
+    assert href.startswith(f"/ui/settings/service-credentials/new?service={service_id}&next=")
+    await visitor.ensure_accessible()
+    visitor.expected.append("400")
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_role("alert")).to_contain_text("API credentials")
+
+    await world.alice.store_token(service_id, sandbox.token)
+    await page.evaluate("document.body.dispatchEvent(new CustomEvent('credential-saved'))")
+    await expect(card).not_to_contain_text("Setup required")
+    await expect(card.locator(f"#panel-{service_id}-{panel_id}")).to_be_checked()
+    await page.get_by_role("button", name="Submit").click()
+    await page.wait_for_url(JOB)
+
+
+async def test_job_when_pressed_twice_in_two_tabs_then_one_is_made(
+    visitor: Visitor, world: World, tmp_path: Path
+) -> None:
+    file = tmp_path / "chr20.vcf.gz"
+    file.write_bytes(GOOD["buffer"])
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    other = await visitor.context.new_page()
+    await other.goto(f"{world.base}/ui/jobs/new")
+    held = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    await visitor.context.route("**/jobs", answer_late)
+    for tab in (page, other):
+        await files_of(tab).set_input_files(file)
+        await choose_panel(tab, service_id, panel_id)
+        await tab.locator("#submit").dblclick()
+        await expect(tab.locator("#phase")).to_have_text("Sending your files…")
+    held.set()
+    for tab in (page, other):
+        await tab.wait_for_url(JOB)
+    assert page.url == other.url
+    assert len(await jobs_of_alice(world)) == 1
+
+
+async def test_upload_when_the_connection_breaks_then_a_retry_finds_the_same_job(
+    visitor: Visitor, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    await files_of(page).set_input_files([GOOD])
+    await choose_panel(page, service_id, panel_id)
+    visitor.expected.append("ERR_CONNECTION_RESET")
+
+    async def lose_the_answer(route: Route) -> None:
+        await route.fetch()
+        await route.abort("connectionreset")
+
+    await page.route("**/jobs", lose_the_answer, times=1)
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.locator("#phase")).to_contain_text("The connection broke")
+    await visitor.ensure_accessible()
+    await page.get_by_role("button", name="Try again").click()
+    await page.wait_for_url(JOB)
+    (job,) = await jobs_of_alice(world)
+    assert page.url.endswith(job["id"])
+
+
+async def test_sign_in_when_it_ended_then_nothing_is_lost(visitor: Visitor, world: World) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    await files_of(page).set_input_files([GOOD])
+    await choose_panel(page, service_id, panel_id)
+    cookies = await visitor.context.cookies()
+    await visitor.context.clear_cookies()
+    visitor.expected.append("401")
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("Your sign-in has ended")
+    await visitor.context.add_cookies(cookies)  # type: ignore[arg-type]
+    await page.get_by_role("button", name="Back to the page").click()
+    await page.get_by_role("button", name="Submit").click()
+    await page.wait_for_url(JOB)
+
+
+async def test_batch_when_two_services_are_chosen_by_keyboard_alone_then_both_get_a_job(
+    visitor: Visitor, world: World
+) -> None:
+    places = [await world.add_service(await world.sandbox()) for _ in range(2)]
+    page = await begin(visitor)
+    await files_of(page).set_input_files([GOOD])
+    await expect(page.get_by_label("Genome build")).to_have_value("hg19")
+    for service_id, panel_id in places:
+        await page.locator(f"#service-check-{service_id}").focus()
+        await page.keyboard.press("Space")
+        panel = page.locator(f"#panel-{service_id}-{panel_id}")
+        await expect(panel).to_be_visible()
+        await expect(page.locator(f"#service-check-{service_id}")).to_be_focused()
+        await page.keyboard.press("Tab")
+        await expect(panel).to_be_focused()
+        await page.keyboard.press("Space")
+        await expect(page.locator(f"#f-population-{service_id}")).to_be_visible()
+    await page.locator("#f-name").focus()
+    await page.keyboard.type("Two panels")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(BATCH)
+    batch = await world.alice.call("GET", f"/batches/{page.url.rpartition('/')[2]}", expect=200)
+    assert [job["service_id"] for job in batch["jobs"]] == [place[0] for place in places]
+    assert batch["name"] == "Two panels"
+
+
+async def test_form_when_there_are_no_scripts_then_it_makes_the_same_job(
+    visits: Visit, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    async with visits(java_script_enabled=False) as visitor:
+        page = await begin(visitor)
+        await page.get_by_role("textbox", name="Name").fill("Plain form")
+        await page.locator(f"#service-check-{service_id}").check()
+        await page.get_by_role("button", name="Show the choices").click()
+        await expect(page.get_by_role("textbox", name="Name")).to_have_value("Plain form")
+        await page.locator(f"#panel-{service_id}-{panel_id}").check()
+        await page.get_by_label("Genome build").select_option("hg19")
+        visitor.expected.append("400")
+        await files_of(page).set_input_files([upload("gz.vcf.gz", plain_gzip(text_of()))])
+        await page.get_by_role("button", name="Submit").click()
+        await expect(page.get_by_role("alert")).to_contain_text("gzip, not bgzip")
+        await expect(page.locator(f"#panel-{service_id}-{panel_id}")).to_be_checked()
+        await files_of(page).set_input_files([GOOD])
+        await page.get_by_role("button", name="Submit").click()
+        await page.wait_for_url(JOB)
+    (job,) = await jobs_of_alice(world)
+    assert job["name"] == "Plain form"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_page_when_shown_on_a_phone_then_fits_and_is_accessible(
+    visits: Visit, world: World, scheme: str
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    async with visits(viewport=PHONE, color_scheme=scheme) as visitor:
+        page = await begin(
+            visitor, f"/ui/jobs/new?service={service_id}&panel-{service_id}={panel_id}"
+        )
+        await files_of(page).set_input_files([GOOD])
+        await expect(page.locator(".picked-file")).to_contain_text("bgzip")
+        await visitor.ensure_fits()
+        await visitor.ensure_accessible()

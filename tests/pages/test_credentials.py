@@ -1,0 +1,177 @@
+"""The pages of credentials, services, notifications and files, without JavaScript."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.usecases.deps import Deps
+from tests.support.api import Api
+from tests.support.jobs import make_desk
+from tests.support.people import Person
+from tests.support.sandbox import open_sandbox
+from tests.support.world import Sandbox
+
+LIST = "/ui/settings/service-credentials"
+SECRET = "plantedsecrettoken4711"
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    async with open_sandbox(tmp_path / "sandbox") as sandbox:
+        yield sandbox
+
+
+async def make_service(client: Api, admin: Person, sandbox: Sandbox) -> int:
+    body = {
+        "name": "Sandbox", "slug": "sandbox", "api_type": "michigan", "base_url": sandbox.base, "allow_insecure": True,
+        "credential_kind": "token", "country": "ML",
+    }  # fmt: skip
+    answer = await client.post("/services", as_=admin, json=body)
+    assert answer.status == 201, answer.text
+    return int(answer.json()["id"])
+
+
+async def test_list_when_a_service_asks_for_a_token_then_it_says_setup_required(
+    client: Api, alice: Person, admin: Person, sandbox: Sandbox
+) -> None:
+    service = await make_service(client, admin, sandbox)
+
+    answer = await client.get(LIST, as_=alice)
+
+    assert "Setup required" in answer.text
+    assert f"{LIST}/new?service={service}" in answer.text
+
+
+async def test_token_when_stored_then_verified_and_never_shown(
+    client: Api, alice: Person, bob: Person, admin: Person, sandbox: Sandbox
+) -> None:
+    service = await make_service(client, admin, sandbox)
+    fields = {"service": str(service), "api_token": sandbox.token, "label": "lab", "do": "save"}
+    answer = await client.post(f"{LIST}/new", as_=alice, data={**fields, "next": "/ui/jobs/new"})
+    assert answer.status == 303
+    assert answer.headers["Location"] == "/ui/jobs/new?done=credential-saved"
+
+    shown = await client.get(LIST, as_=alice)
+    assert "Verified" in shown.text
+    assert sandbox.token not in shown.text
+    number = re.search(rf"{LIST}/(\d+)/verify", shown.text)
+    assert number is not None
+    for path in ("", "/delete"):
+        own = await client.get(f"{LIST}/{number[1]}{path}", as_=alice)
+        assert own.status == 200
+        assert sandbox.token not in own.text
+        assert (await client.get(f"{LIST}/{number[1]}{path}", as_=bob)).status == 404
+    for path in ("", "/verify", "/delete", "/confirm"):
+        assert (await client.post(f"{LIST}/{number[1]}{path}", as_=bob, data={})).status == 404
+
+    answer = await client.post(f"{LIST}/{number[1]}/delete", as_=alice, data={})
+    assert answer.status == 303
+    assert "Setup required" in (await client.get(LIST, as_=alice)).text
+
+
+async def test_token_when_wrong_then_stored_and_told(
+    client: Api, alice: Person, admin: Person, sandbox: Sandbox
+) -> None:
+    service = await make_service(client, admin, sandbox)
+    fields = {"service": str(service), "api_token": SECRET}
+
+    tried = await client.post(f"{LIST}/new", as_=alice, data={**fields, "do": "test"})
+    assert tried.status == 200
+    assert SECRET not in tried.text
+    assert (
+        "not take" in tried.text
+        or "reject" in tried.text.lower()
+        or "invalid" in tried.text.lower()
+    )
+    assert "Setup required" in (await client.get(LIST, as_=alice)).text, "a test stores nothing"
+
+    saved = await client.post(f"{LIST}/new", as_=alice, data={**fields, "do": "save"})
+    assert saved.status == 303
+    shown = await client.get(LIST, as_=alice)
+    assert "Rejected" in shown.text
+    assert SECRET not in shown.text
+
+
+async def test_form_when_refused_then_says_why_and_keeps_what_is_no_secret(
+    client: Api, alice: Person, admin: Person, sandbox: Sandbox
+) -> None:
+    service = await make_service(client, admin, sandbox)
+    fields = {"service": str(service), "api_token": f"{SECRET} with blanks", "label": "my lab"}
+
+    answer = await client.post(f"{LIST}/new", as_=alice, data={**fields, "do": "save"})
+    assert answer.status == 400
+    assert "my lab" in answer.text
+    assert SECRET not in answer.text
+    assert "e-api_token" in answer.text
+
+    part = await client.post(
+        f"{LIST}/new", as_=alice, data={**fields, "do": "save"}, headers={"HX-Request": "true"}
+    )
+    assert part.status == 422
+    assert "<html" not in part.text
+
+
+async def test_services_when_a_stranger_looks_then_public_words_only(
+    client: Api, admin: Person, sandbox: Sandbox
+) -> None:
+    service = await make_service(client, admin, sandbox)
+
+    page = await client.get("/ui/services")
+    assert "Sandbox" in page.text
+    assert "Mali" in page.text
+    assert "New job here" not in page.text
+    assert "No service fits" in (await client.get("/ui/services?q=nowhere")).text
+    assert "Sandbox" in (await client.get("/ui/services?q=mali")).text
+    one = await client.get(f"/ui/services/{service}")
+    assert one.status == 200
+    assert "API Token" in one.text
+    assert (await client.get("/ui/services/4711")).status == 404
+
+
+async def test_notifications_when_opened_then_read_and_lead_on(
+    client: Api, deps: Deps, alice: Person, bob: Person
+) -> None:
+    number = await deps.pool.fetchval(
+        "insert into notifications (user_id, dedup_key, type, title, message, channels, data)"
+        " values ($1, 'd', 'job_completed', 'Results ready', 'm', '{web}', $2) returning id",
+        alice.id,
+        {"action_url": "http://platform.test/ui/jobs"},
+    )
+    assert "1 unread" in (await client.get("/ui/bell", as_=alice)).text
+    assert (await client.post(f"/ui/notifications/{number}/open", as_=bob, data={})).status == 404
+    assert "Results ready" in (await client.get("/ui/notifications?show=unread", as_=alice)).text
+
+    opened = await client.post(f"/ui/notifications/{number}/open", as_=alice, data={})
+
+    assert opened.headers["Location"] == "/ui/jobs"
+    assert "0 unread" in (await client.get("/ui/bell", as_=alice)).text
+    assert "Nothing here" in (await client.get("/ui/notifications?show=unread", as_=alice)).text
+    assert (
+        "Nothing here" in (await client.get("/ui/notifications?kind=credentials", as_=alice)).text
+    )
+
+
+async def test_files_when_listed_then_own_only_and_deleted_with_a_word(
+    client: Api, deps: Deps, alice: Person, bob: Person
+) -> None:
+    desk = await make_desk(deps, alice)
+    shown = await client.get("/ui/files", as_=alice)
+    assert shown.status == 200
+    assert desk is not None
+    number = await deps.pool.fetchval(
+        "insert into files (user_id, kind, name, storage_key, size_bytes, sha256, content_type)"
+        " values ($1, 'input', '<b>odd</b>.vcf.gz', $2, 10, repeat('a', 64), 'application/gzip') returning id",
+        alice.id,
+        "a" * 32,
+    )
+    shown = await client.get("/ui/files", as_=alice)
+    assert "&lt;b&gt;odd" in shown.text
+    assert "<b>odd" not in shown.text
+    assert "odd" not in (await client.get("/ui/files", as_=bob)).text
+    assert (await client.get(f"/ui/files/{number}/delete", as_=bob)).status == 404
+    assert (await client.post(f"/ui/files/{number}/delete", as_=bob, data={})).status == 404
+    gone = await client.post(f"/ui/files/{number}/delete", as_=alice, data={})
+    assert gone.status == 303
+    assert "odd" not in (await client.get("/ui/files", as_=alice)).text
