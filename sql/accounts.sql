@@ -90,3 +90,40 @@ delete from one_time_tokens where user_id is not distinct from :user_id::bigint 
 -- name: lock_setup
 -- Let one transaction at a time make the first administrator.
 select pg_advisory_xact_lock(7223046202)
+
+-- name: list_users
+-- Accounts with how many jobs each has, by name; those whose name, address, institution hold a text, of a role, that may sign in or not.
+select u.id, u.username, u.email, u.pending_email, u.full_name, u.institution, u.country, u.role, u.password_hash, u.token_version,
+       u.is_active, u.notification_preferences, u.created_at, u.last_login_at,
+       (select count(*) from imputation_jobs j where j.user_id = u.id) as jobs
+from users u
+where (:pattern::text is null or u.username ilike :pattern or u.email ilike :pattern or u.full_name ilike :pattern
+       or u.institution ilike :pattern)
+    and (:role::text is null or u.role = :role)
+    and (:is_active::boolean is null or u.is_active = :is_active)
+order by lower(u.username), u.id limit :limit offset :offset
+
+-- name: count_users
+-- How many accounts `list_users` would list.
+select count(*) from users u
+where (:pattern::text is null or u.username ilike :pattern or u.email ilike :pattern or u.full_name ilike :pattern
+       or u.institution ilike :pattern)
+    and (:role::text is null or u.role = :role)
+    and (:is_active::boolean is null or u.is_active = :is_active)
+
+-- name: count_user_jobs
+-- How many jobs a user has.
+select count(*) from imputation_jobs where user_id = :user_id
+
+-- name: count_other_admins
+-- How many others can administer the platform.
+select count(*) from users where role = 'admin' and is_active and id <> :user_id
+
+-- name: set_standing
+-- Write what administrators decide about an account; where it may no longer sign in, or loses a role, every token ends.
+update users
+set role = :role, is_active = :is_active,
+    token_version = token_version + case when role <> :role or is_active <> :is_active then 1 else 0 end
+where id = :user_id
+returning id, username, email, pending_email, full_name, institution, country, role, password_hash, token_version, is_active,
+          notification_preferences, created_at, last_login_at

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from app.core.models import User, build
-from app.db.queries import Connection, Executor, load
+from app.db.queries import Connection, Executor, containing, load
 
 _sql = load("accounts")
 
@@ -164,3 +164,50 @@ async def use_token(
 async def drop_tokens(db: Executor, *, user_id: int | None, purpose: str) -> None:
     """Make the tokens of a purpose useless that a user has."""
     await _sql.drop_tokens.run(db, user_id=user_id, purpose=purpose)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUser:
+    """An account in a list, with how many jobs it has."""
+
+    user: User
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which accounts are meant; None means all. `text` is a part of name, address or institution."""
+
+    text: str | None = None
+    role: str | None = None
+    is_active: bool | None = None
+
+
+async def list_users(
+    db: Executor, wanted: UserFilter, *, limit: int, offset: int
+) -> tuple[list[ListedUser], int]:
+    """Give a page of accounts, by name, and the number of all."""
+    values: dict[str, Any] = {
+        "pattern": None if wanted.text is None else containing(wanted.text),
+        "role": wanted.role,
+        "is_active": wanted.is_active,
+    }
+    rows = await _sql.list_users.rows(db, **values, limit=limit, offset=offset)
+    total = await _sql.count_users.value(db, **values)
+    return [ListedUser(build(User, row), int(row["jobs"])) for row in rows], int(total)
+
+
+async def count_user_jobs(db: Executor, user_id: int) -> int:
+    """Give how many jobs a user has."""
+    return int(await _sql.count_user_jobs.value(db, user_id=user_id))
+
+
+async def count_other_admins(db: Executor, user_id: int) -> int:
+    """Give how many others can administer the platform."""
+    return int(await _sql.count_other_admins.value(db, user_id=user_id))
+
+
+async def set_standing(db: Executor, user_id: int, *, role: str, is_active: bool) -> User | None:
+    """Write what administrators decide about an account; a change ends every token of it."""
+    row = await _sql.set_standing.row(db, user_id=user_id, role=role, is_active=is_active)
+    return _user(row)

@@ -47,11 +47,20 @@ async def insert_audit(
 
 
 async def list_audit(
-    db: Executor, *, user_id: int | None, action: str | None, limit: int, offset: int
+    db: Executor,
+    *,
+    user_id: int | None,
+    action: str | None,
+    noun: str | None = None,
+    since: datetime | None = None,
+    limit: int,
+    offset: int,
 ) -> tuple[list[AuditEntry], int]:
-    """Give a page of acts, newest first, and the number of all; of everybody when `user_id` is None."""
-    rows = await _sql.list_audit.rows(
-        db, user_id=user_id, action=action, limit=limit, offset=offset
-    )
-    total: int = await _sql.count_audit.value(db, user_id=user_id, action=action)
+    """Give a page of acts, newest first, and the number of all; of everybody when `user_id` is None.
+
+    `noun` keeps the acts whose name begins with it, such as `credential`.
+    """
+    wanted = {"user_id": user_id, "action": action, "noun": noun, "since": since}
+    rows = await _sql.list_audit.rows(db, **wanted, limit=limit, offset=offset)
+    total: int = await _sql.count_audit.value(db, **wanted)
     return [build(AuditEntry, row) for row in rows], total

@@ -8,8 +8,8 @@ from uuid import UUID
 from app.core.batches import BatchStatus, seen_in, status_of
 from app.core.jobs import Status
 from app.core.models import Batch, Job, build
-from app.db.jobs import JobDetail, containing
-from app.db.queries import Executor, load
+from app.db.jobs import JobDetail
+from app.db.queries import Executor, containing, load
 
 BATCHES = load("batches")
 

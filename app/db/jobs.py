@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.core.models import Job, StatusUpdate, build
 from app.db.files import FILES
-from app.db.queries import Connection, Executor, load
+from app.db.queries import Connection, Executor, containing, load
 
 JOBS = load("jobs")
 
@@ -103,9 +103,3 @@ async def ensure_account(conn: Connection, service_id: int, user_id: int | None)
         if found is not None:
             return int(found)
     raise LookupError("the account vanished while it was being made")
-
-
-def containing(text: str) -> str:
-    """Give the pattern (of LIKE) of what holds a text, whatever stands in it."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"

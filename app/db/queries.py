@@ -101,3 +101,9 @@ def load(noun: str) -> QueryFile:
     """Give the queries of `sql/<noun>.sql`."""
     path = SQL_DIR / f"{noun}.sql"
     return QueryFile(parse(path.read_text(encoding="utf-8"), path.name))
+
+
+def containing(text: str) -> str:
+    """Give the pattern (of LIKE) of what holds a text, whatever stands in it."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

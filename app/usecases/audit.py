@@ -5,6 +5,7 @@ where it has one. `details` hold names and ids, never a secret or what a person 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from app.db import audit as db
@@ -40,11 +41,24 @@ async def record(
 
 
 async def list_own(
-    deps: Deps, actor: Actor, *, action: str | None, limit: int, offset: int
+    deps: Deps,
+    actor: Actor,
+    *,
+    action: str | None = None,
+    noun: str | None = None,
+    since: datetime | None = None,
+    limit: int,
+    offset: int,
 ) -> tuple[list[AuditEntry], int]:
-    """Give the acts of the one who asks, newest first, and their number."""
+    """Give the acts of the one who asks (of a noun, since a time), newest first, and their number."""
     return await db.list_audit(
-        deps.pool, user_id=actor.id, action=action, limit=limit, offset=offset
+        deps.pool,
+        user_id=actor.id,
+        action=action,
+        noun=noun,
+        since=since,
+        limit=limit,
+        offset=offset,
     )
 
 

@@ -27,12 +27,15 @@ LIFETIMES = {
     PASSWORD_RESET: timedelta(hours=1),
     SETUP: timedelta(days=7),
 }
-_VALID_FOR = {EMAIL_CONFIRM: "3 days", PASSWORD_RESET: "1 hour"}
+INVITATION = timedelta(days=7)
+"""How long a link is good by which somebody chooses the password of an account that was made for them."""
+PATHS = {EMAIL_CONFIRM: "confirm-email", PASSWORD_RESET: "password-reset", SETUP: "setup"}
+"""The page of each purpose, below `/ui/`."""
 
 
 def link(deps: Deps, purpose: str, token: str) -> str:
-    """Give the address of a one-time link."""
-    return f"{deps.settings.base_url}/api/auth/{purpose.replace('_', '-')}/{token}"
+    """Give the address of a one-time link: a page. `/api/auth/…` does the same for programs."""
+    return f"{deps.settings.base_url}/ui/{PATHS[purpose]}/{token}"
 
 
 async def send_confirmation(deps: Deps, connection: Connection, user: User) -> None:
@@ -58,6 +61,22 @@ async def request_password_reset(deps: Deps, name: str, address: str) -> None:
         await audit.record(
             connection, "auth.password_reset_requested", user_id=user.id, address=address
         )
+
+
+async def invite(deps: Deps, connection: Connection, user: User) -> None:
+    """Mail a new user, who has an address, a link to choose a password."""
+    if user.email is None:
+        raise ValueError("a user without an address cannot be invited")
+    await _mail_link(
+        deps,
+        connection,
+        user,
+        PASSWORD_RESET,
+        user.email,
+        {},
+        template="account_created",
+        lifetime=INVITATION,
+    )
 
 
 async def ensure_usable(deps: Deps, purpose: str, token: str) -> None:
@@ -107,7 +126,7 @@ async def ensure_setup_link(deps: Deps) -> str | None:
     if await db.has_admin(deps.pool):
         return None
     async with deps.pool.acquire() as connection, connection.transaction():
-        token = await _new_token(deps, connection, None, SETUP, {})
+        token = await _new_token(deps, connection, None, SETUP, {}, LIFETIMES[SETUP])
     return link(deps, SETUP, token)
 
 
@@ -144,15 +163,19 @@ async def _mail_link(
     purpose: str,
     recipient: str,
     data: dict[str, str],
+    *,
+    template: str | None = None,
+    lifetime: timedelta | None = None,
 ) -> None:
+    lifetime = lifetime or LIFETIMES[purpose]
     await db.drop_tokens(connection, user_id=user.id, purpose=purpose)
-    token = await _new_token(deps, connection, user.id, purpose, data)
+    token = await _new_token(deps, connection, user.id, purpose, data, lifetime)
     await send_mail(
         connection,
         user_id=user.id,
         recipient=recipient,
-        template=purpose,
-        data={"username": user.username, "valid_for": _VALID_FOR[purpose]},
+        template=template or purpose,
+        data={"username": user.username, "valid_for": _in_words(lifetime)},
         secret_data={"link": link(deps, purpose, token)},
         dedup_key=f"{purpose}:{_hash(token).hex()}",
         vault=deps.vault,
@@ -160,8 +183,19 @@ async def _mail_link(
     )
 
 
+def _in_words(lifetime: timedelta) -> str:
+    hours = round(lifetime.total_seconds() / 3600)
+    number, unit = (hours // 24, "day") if hours >= 24 else (hours, "hour")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
 async def _new_token(
-    deps: Deps, connection: Connection, user_id: int | None, purpose: str, data: dict[str, str]
+    deps: Deps,
+    connection: Connection,
+    user_id: int | None,
+    purpose: str,
+    data: dict[str, str],
+    lifetime: timedelta,
 ) -> str:
     token = secrets.token_urlsafe(32)
     await db.insert_token(
@@ -170,7 +204,7 @@ async def _new_token(
         purpose=purpose,
         token_hash=_hash(token),
         data=data,
-        expires_at=deps.now() + LIFETIMES[purpose],
+        expires_at=deps.now() + lifetime,
     )
     return token
 

@@ -34,6 +34,7 @@ MAX_ERROR_CHARS = 300
 
 ACCOUNT_MAILS: Mapping[str, frozenset[str]] = {
     "password_reset": frozenset({"username", "valid_for", "link"}),
+    "account_created": frozenset({"username", "valid_for", "link"}),
     "email_confirm": frozenset({"username", "valid_for", "link"}),
 }
 """The e-mails of accounts and what each is given; `valid_for` reads «1 hour», `link` is the secret part."""

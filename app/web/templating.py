@@ -11,7 +11,8 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from app import VERSION
-from app.core.countries import country_name
+from app.core.countries import BY_NAME, country_name
+from app.core.deeds import deed_in_words
 from app.core.jobs import TERMINAL
 from app.web import looks
 from app.web.assets import icon_shape, load
@@ -33,7 +34,14 @@ def set_up(app: web.Application) -> jinja2.Environment:
         extensions=["jinja2.ext.loopcontrols"],
     )
     env.filters.update(
-        country=country_name, size=size, count=count, duration=duration, ago=ago, when=when, iso=iso
+        country=country_name,
+        deed=deed_in_words,
+        size=size,
+        count=count,
+        duration=duration,
+        ago=ago,
+        when=when,
+        iso=iso,
     )
     env.globals.update(
         icon=icon,
@@ -46,6 +54,7 @@ def set_up(app: web.Application) -> jinja2.Environment:
         NOTICES=looks.NOTICES,
         DONE=looks.DONE,
         TERMINAL=TERMINAL,
+        COUNTRIES=BY_NAME,
         VERSION=VERSION,
     )
     return env

@@ -254,7 +254,7 @@ async def forget_the_password(stage: Stage) -> str:
     async with asyncio.timeout(10):
         while not (found := [text for text in mails(outbox) if "/password-reset/" in text]):
             await asyncio.sleep(0.05)
-    match = re.search(r"/api/auth/password-reset/([\w-]+)", found[0])
+    match = re.search(r"/(?:api/auth|ui)/password-reset/([\w-]+)", found[0])
     assert match is not None
     await world.alice.call("GET", f"/api/auth/password-reset/{match[1]}", expect=200)
     path = f"/api/auth/password-reset/{match[1]}"

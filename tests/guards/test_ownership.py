@@ -21,7 +21,7 @@ OWNED = (
     "/jobs/{", "/files/{", "/notifications/{", "/users/me/service-credentials/{", "/batches/{",
 )  # fmt: skip
 # What belongs to everybody (administrators change it).
-COMMON = ("/services/{",)
+COMMON = ("/services/{", "/users/{id")
 TABLES = (
     "imputation_jobs", "job_status_updates", "job_files", "files", "signed_links", "notifications",
     "user_service_credentials", "users", "batches",

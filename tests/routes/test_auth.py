@@ -43,13 +43,13 @@ async def open_platform(deps: Deps, **changes: Any) -> AsyncIterator[Api]:
 
 
 async def mailed_link(deps: Deps, recipient: str) -> str:
-    """Deliver what is due; give the path of the link in the newest e-mail to somebody."""
+    """Deliver what is due; give the path, for programs, of the link in the newest e-mail to somebody."""
     await deliver_due(deps, 10)
     sent: list[Any] = deps.mailer.sent  # type: ignore[attr-defined]  # the recording mailer
     mail = next(item for item in reversed(sent) if item.recipient == recipient)
-    found = re.search(r"http://platform\.test(/api/auth/\S+)", mail.text)
+    found = re.search(r"http://platform\.test/ui/(password-reset|confirm-email)/(\S+)", mail.text)
     assert found, mail.text
-    return found[1]
+    return f"/api/auth/{found[1].replace('confirm-email', 'email-confirm')}/{found[2]}"
 
 
 async def actions(deps: Deps, user_id: int | None) -> list[str]:
@@ -404,8 +404,8 @@ async def test_register_when_sent_in_masses_then_it_is_slowed_down(deps: Deps) -
 async def setup_path(deps: Deps) -> str:
     link = await ensure_setup_link(deps)
     assert link is not None
-    assert link.startswith("http://platform.test/api/auth/setup/")
-    return link.removeprefix("http://platform.test")
+    assert link.startswith("http://platform.test/ui/setup/")
+    return link.replace("http://platform.test/ui/", "/api/auth/")
 
 
 ADMIN = {"username": "root", "password": PASSWORD, "email": "root@example.org"}

@@ -1,6 +1,7 @@
 """Every page and every form's target, in one list."""
 
 from app.routes.pages import (
+    accounts,
     credentials,
     files,
     home,
@@ -9,8 +10,10 @@ from app.routes.pages import (
     new_job,
     notifications,
     services,
+    settings,
     sign_in,
     static,
+    users,
 )
 from app.web.endpoint import Endpoint
 
@@ -18,6 +21,7 @@ PAGES: tuple[Endpoint, ...] = (
     *static.PAGES,
     *home.PAGES,
     *sign_in.PAGES,
+    *accounts.PAGES,
     *credentials.PAGES,
     *files.PAGES,
     *job.PAGES,
@@ -25,4 +29,6 @@ PAGES: tuple[Endpoint, ...] = (
     *new_job.PAGES,
     *notifications.PAGES,
     *services.PAGES,
+    *settings.PAGES,
+    *users.PAGES,
 )
