@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from app.core.batches import BatchStatus
 from app.core.jobs import Stage, Status
 
 
@@ -98,6 +99,15 @@ STAGE: Mapping[str, Look] = MappingProxyType(
         ),
     }
 )
+BATCH: Mapping[str, Look] = MappingProxyType(
+    {
+        BatchStatus.OPEN: Look("Going on", "loader-circle", "active"),
+        BatchStatus.COMPLETED: Look("Completed", "circle-check", "good"),
+        BatchStatus.FAILED: Look("Failed", "circle-x", "bad"),
+        BatchStatus.MIXED: Look("Partly completed", "circle-alert", "warn"),
+        BatchStatus.CANCELLED: Look("Cancelled", "ban", "neutral"),
+    }
+)
 HEALTH: Mapping[str, Look] = MappingProxyType(
     {
         "up": Look("Up", "circle-check", "good"),
@@ -112,6 +122,9 @@ DONE: Mapping[str, str] = MappingProxyType(
         "signed-out": "You are signed out.",
         "password-changed": "Your password is changed. Every other sign-in has ended.",
         "saved": "Saved.",
+        "batch-cancelling": "The open jobs of this batch are being cancelled.",
+        "batch-retried": "A new batch is on its way. The former one stays as it ended.",
+        "batch-deleted": "The batch is deleted, with its jobs.",
     }
 )
 """What a page says after something was done: `?done=<key>`. Nothing else of the address is ever shown."""

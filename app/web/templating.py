@@ -37,6 +37,7 @@ def set_up(app: web.Application) -> jinja2.Environment:
         asset=load().url,
         STATUS=looks.STATUS,
         STAGE=looks.STAGE,
+        BATCH=looks.BATCH,
         HEALTH=looks.HEALTH,
         DONE=looks.DONE,
         TERMINAL=TERMINAL,
