@@ -122,11 +122,11 @@ async def _needs(deps: Deps, actor: Actor, credentials: list[Held]) -> list[Need
             needs.append(Need(urgency, credential=held, ailment=ailment))
         elif held.stored.is_active and held.needs_confirmation:
             needs.append(Need(Urgency.NOW, credential=held))
-    for row in await db.list_held(pool, actor.id, HELD, SHOWN_NEEDS):
-        needs.append(Need(HELD[row.stage] if row.stage else Urgency.NOW, held=row))
+    waiting = await db.list_held(pool, actor.id, HELD, SHOWN_NEEDS)
+    needs += [Need(HELD[row.stage] if row.stage else Urgency.NOW, held=row) for row in waiting]
     since = now - FAILURES_LOOK_BACK
-    for row in await db.list_unseen_failures(pool, actor.id, since, SHOWN_NEEDS):
-        needs.append(Need(Urgency.WHEN_YOU_CAN, failed=row))
+    failures = await db.list_unseen_failures(pool, actor.id, since, SHOWN_NEEDS)
+    needs += [Need(Urgency.WHEN_YOU_CAN, failed=row) for row in failures]
     until = now + RESULTS_HORIZON
     for parting in await db.list_parting(pool, actor.id, now, until, SHOWN_NEEDS):
         is_near = parting.expires_at <= now + timedelta(days=3)

@@ -129,6 +129,11 @@ class ListView:
         """The address of this very page of it."""
         return self.url(offset=self.offset)
 
+    @property
+    def pages(self) -> str:
+        """The address that its pages share: the pager adds how many there are on one, and which."""
+        return self.url(limit=PAGE_SIZE)
+
 
 def _written(value: object) -> str:
     if value is True:
