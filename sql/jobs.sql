@@ -49,27 +49,31 @@ order by case when :order::text = 'oldest' then created_at end,
 limit :limit offset :offset
 
 -- name: list_rows
--- Likewise, and only what a list shows of them; names are looked up for those of the page alone.
-select id, name, status, stage, hold_reason, progress_percentage, service_id, panel_name, batch_id, retry_of, input_count,
-    queue_position, error_message, error_action, results_file_id, cancel_requested_at, created_at, started_at, completed_at,
-    (select s.name from services s where s.id = service_id) as service_name,
-    (select b.name from batches b where b.id = batch_id) as batch_name,
-    (select f.name from files f where f.id = input_file_id) as input_name
-from imputation_jobs
-where user_id = :user_id
-    and (:statuses::text[] is null or status = any(:statuses))
-    and (:service_id::bigint is null or service_id = :service_id)
-    and (:batch_id::uuid is null or batch_id = :batch_id)
-    and (:since::timestamptz is null or created_at >= :since)
-    and (:until::timestamptz is null or created_at < :until)
-    and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
-order by case when :order::text = 'oldest' then created_at end,
-    case when :order = 'name' then lower(name) end,
-    case when :order = 'status' then array_position('{pending,queued,running,completed,failed,cancelled}'::text[], status) end,
-    case when :order = 'progress' then progress_percentage end desc,
-    case when :order = 'duration' then coalesce(completed_at, :now::timestamptz) - started_at end desc nulls last,
-    created_at desc, id
-limit :limit offset :offset
+-- Likewise, and only what a list shows of them; names are looked up for those of the page alone, after it is ordered and cut.
+select page.*,
+    (select s.name from services s where s.id = page.service_id) as service_name,
+    (select b.name from batches b where b.id = page.batch_id) as batch_name,
+    (select f.name from files f where f.id = page.input_file_id) as input_name
+from (
+    select id, name, status, stage, hold_reason, progress_percentage, service_id, panel_name, batch_id, retry_of, input_count,
+        queue_position, error_message, error_action, results_file_id, cancel_requested_at, created_at, started_at, completed_at,
+        input_file_id
+    from imputation_jobs
+    where user_id = :user_id
+        and (:statuses::text[] is null or status = any(:statuses))
+        and (:service_id::bigint is null or service_id = :service_id)
+        and (:batch_id::uuid is null or batch_id = :batch_id)
+        and (:since::timestamptz is null or created_at >= :since)
+        and (:until::timestamptz is null or created_at < :until)
+        and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
+    order by case when :order::text = 'oldest' then created_at end,
+        case when :order = 'name' then lower(name) end,
+        case when :order = 'status' then array_position('{pending,queued,running,completed,failed,cancelled}'::text[], status) end,
+        case when :order = 'progress' then progress_percentage end desc,
+        case when :order = 'duration' then coalesce(completed_at, :now::timestamptz) - started_at end desc nulls last,
+        created_at desc, id
+    limit :limit offset :offset
+) page
 
 -- name: get_row
 -- One job of a user's, as a list shows it.

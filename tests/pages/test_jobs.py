@@ -179,9 +179,7 @@ async def test_retry_when_pressed_then_new_jobs_are_made_at_once(
     page = await bulk(client, alice, "retry", three[1].id)
 
     assert "1 job is tried again as a new job." in page.text
-    found = await deps.pool.fetch(
-        "select id from imputation_jobs where retry_of = $1", three[1].id
-    )
+    found = await deps.pool.fetch("select id from imputation_jobs where retry_of = $1", three[1].id)
     assert len(found) == 1
     assert f"/ui/jobs/{found[0]['id']}" in page.text
 
