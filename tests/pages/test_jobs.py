@@ -153,7 +153,7 @@ async def test_delete_when_not_confirmed_then_shows_what_would_happen_and_does_n
 async def test_delete_when_confirmed_then_reports_each_job(
     deps: Deps, client: Api, alice: Person, three: list[Job]
 ) -> None:
-    ids = [*(job.id for job in three), three[0].id, uuid4(), "nonsense"]
+    ids: list[UUID | str] = [*(job.id for job in three), three[0].id, uuid4(), "nonsense"]
     page = await bulk(client, alice, "delete", *ids, confirmed="1")
 
     assert "2 jobs are deleted." in page.text
