@@ -1,7 +1,8 @@
 """What a user wants to know at a glance: what runs, what needs them, what finished, how the services are."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.attention import (
@@ -12,7 +13,7 @@ from app.core.attention import (
     Urgency,
     ailment_of,
 )
-from app.core.jobs import OPEN, Status
+from app.core.jobs import OPEN, Stage, Status
 from app.core.listing import JobOrder
 from app.core.models import Service
 from app.db import job_lists as db
@@ -23,14 +24,19 @@ from app.usecases.deps import Actor, Deps
 from app.usecases.own_credentials import Held, list_credentials
 
 SHOWN_JOBS = 6
-SHOWN_NEEDS = 20
+SHOWN_ALIKE = 3
+"""As many failures, and as many results that part, are named; the others are counted."""
+_MAX_LISTED = 200
 _MAX_CREDENTIALS = 100
 _MAX_SERVICES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing that waits for the user: a credential, a held or failed job, or results that are deleted soon."""
+    """One thing that waits for the user: a credential, held or failed jobs, or results that are deleted soon.
+
+    `count` says how many jobs it is about; beyond one it stands for others like it. For a credential it counts the jobs that wait.
+    """
 
     urgency: Urgency
     credential: Held | None = None
@@ -38,6 +44,7 @@ class Need:
     held: JobRow | None = None
     failed: JobRow | None = None
     parting: PartingResults | None = None
+    count: int = 1
 
     @property
     def kind(self) -> str:
@@ -114,22 +121,49 @@ async def get_dashboard(deps: Deps, actor: Actor) -> Dashboard:
 
 async def _needs(deps: Deps, actor: Actor, credentials: list[Held]) -> list[Need]:
     now, pool = deps.now(), deps.pool
-    needs = []
+    waiting = await db.list_held(pool, actor.id, HELD, _MAX_LISTED)
+    failures = await db.list_unseen_failures(pool, actor.id, now - FAILURES_LOOK_BACK, _MAX_LISTED)
+    parting = await db.list_parting(pool, actor.id, now, now + RESULTS_HORIZON, _MAX_LISTED)
+    needs = [
+        *_of_credentials(credentials, waiting, now),
+        *_of_failures(failures),
+        *_of_parting(parting, now),
+    ]
+    return sorted(needs, key=lambda need: need.urgency)
+
+
+def _of_credentials(
+    credentials: list[Held], waiting: list[JobRow], now: datetime
+) -> Iterator[Need]:
+    """Give what credentials and held jobs need. Jobs that wait for the same are one; so are an ailing credential and its jobs."""
+    groups: dict[tuple[object, int], list[JobRow]] = {}
+    for row in waiting:
+        own = row.id if row.stage is Stage.DECISION_NEEDED else row.stage
+        groups.setdefault((own, row.service_id), []).append(row)
     for held in credentials:
         ailment = ailment_of(held.stored, now)
-        if ailment is not None:
-            urgency = Urgency.SOON if ailment is Ailment.EXPIRING else Urgency.NOW
-            needs.append(Need(urgency, credential=held, ailment=ailment))
-        elif held.stored.is_active and held.needs_confirmation:
-            needs.append(Need(Urgency.NOW, credential=held))
-    waiting = await db.list_held(pool, actor.id, HELD, SHOWN_NEEDS)
-    needs += [Need(HELD[row.stage] if row.stage else Urgency.NOW, held=row) for row in waiting]
-    since = now - FAILURES_LOOK_BACK
-    failures = await db.list_unseen_failures(pool, actor.id, since, SHOWN_NEEDS)
-    needs += [Need(Urgency.WHEN_YOU_CAN, failed=row) for row in failures]
-    until = now + RESULTS_HORIZON
-    for parting in await db.list_parting(pool, actor.id, now, until, SHOWN_NEEDS):
-        is_near = parting.expires_at <= now + timedelta(days=3)
-        urgency = Urgency.SOON if is_near else Urgency.WHEN_YOU_CAN
-        needs.append(Need(urgency, parting=parting))
-    return sorted(needs, key=lambda need: need.urgency)[:SHOWN_NEEDS]
+        if ailment is None and not (held.stored.is_active and held.needs_confirmation):
+            continue
+        urgency = Urgency.SOON if ailment is Ailment.EXPIRING else Urgency.NOW
+        jobs = []
+        if ailment is not Ailment.EXPIRING:
+            jobs = groups.pop((Stage.CREDENTIAL_NEEDED, held.service.id), [])
+        yield Need(urgency, credential=held, ailment=ailment, count=len(jobs))
+    for rows in groups.values():
+        stage = rows[0].stage
+        yield Need(HELD[stage] if stage else Urgency.NOW, held=rows[0], count=len(rows))
+
+
+def _of_failures(failures: list[JobRow]) -> Iterator[Need]:
+    for row in failures[:SHOWN_ALIKE]:
+        yield Need(Urgency.WHEN_YOU_CAN, failed=row)
+    if more := failures[SHOWN_ALIKE:]:
+        yield Need(Urgency.WHEN_YOU_CAN, failed=more[0], count=len(more) + 1)
+
+
+def _of_parting(parting: list[PartingResults], now: datetime) -> Iterator[Need]:
+    for item in parting[:SHOWN_ALIKE]:
+        is_near = item.expires_at <= now + timedelta(days=3)
+        yield Need(Urgency.SOON if is_near else Urgency.WHEN_YOU_CAN, parting=item)
+    if more := parting[SHOWN_ALIKE:]:
+        yield Need(Urgency.WHEN_YOU_CAN, parting=more[0], count=len(more) + 1)

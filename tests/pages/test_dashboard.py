@@ -147,6 +147,32 @@ async def test_need_when_a_job_failed_then_stays_until_it_was_seen(
     assert "My cohort failed" not in (await client.get("/ui/", as_=alice)).text
 
 
+async def test_needs_when_many_are_alike_then_are_one(
+    deps: Deps, client: Api, alice: Person, desk: Desk
+) -> None:
+    jobs = [await submitted(deps, client, alice, desk, name=f"Cohort {n}") for n in range(5)]
+    await deps.pool.execute("update imputation_jobs set stage = 'credential_needed'")
+    page = await client.get("/ui/", as_=alice)
+    assert "5 jobs wait for a credential" in page.text
+
+    await deps.pool.execute(
+        "update user_service_credentials set expires_at = $1", deps.now() - timedelta(days=1)
+    )
+    page = await client.get("/ui/", as_=alice)
+    assert "5 jobs wait for a new one." in page.text
+    assert page.text.count('class="need"') == 1
+
+    for job in jobs:
+        await finish(deps, job, "failed")
+    await deps.pool.execute(
+        "insert into notifications (user_id, job_id, dedup_key, type, title, message, channels)"
+        " select user_id, id, id::text, 'job_failed', 't', 'm', '{web}' from imputation_jobs"
+    )
+    page = await client.get("/ui/", as_=alice)
+    assert "2 more failed lately" in page.text
+    assert page.text.count('class="need"') == 5
+
+
 async def test_need_when_results_are_deleted_soon_then_says_when(
     deps: Deps, client: Api, alice: Person, job: Job
 ) -> None:
