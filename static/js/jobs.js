@@ -129,11 +129,15 @@ document.addEventListener("keydown", (event) => {
   key(document.activeElement.closest(".job-row"));
 });
 
-const button = document.querySelector("[data-shortcuts]");
-if (button) {
-  button.hidden = false;
-  button.addEventListener("click", help);
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-shortcuts]")) help();
+});
+
+function begin() {
+  for (const button of document.querySelectorAll("[data-shortcuts]")) button.hidden = false;
+  for (const row of document.querySelectorAll("[data-job]")) seen.set(row.dataset.job, row.dataset.status);
+  for (const box of boxes()) note(box); // a browser that goes back keeps what was ticked
+  restore();
 }
-for (const row of document.querySelectorAll("[data-job]")) seen.set(row.dataset.job, row.dataset.status);
-for (const box of boxes()) note(box); // a browser that goes back keeps what was ticked
-restore();
+document.body.addEventListener("htmx:historyRestore", begin);
+begin();
