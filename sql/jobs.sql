@@ -31,25 +31,120 @@ select * from imputation_jobs where id = :job_id and user_id = :user_id for upda
 select id from imputation_jobs where id = :job_id for key share
 
 -- name: list_jobs
--- A user's jobs, newest first.
+-- A user's jobs in an order (app.core.listing.JobOrder). The planner knows the order when it plans, and drops the other cases.
 select * from imputation_jobs
 where user_id = :user_id
     and (:statuses::text[] is null or status = any(:statuses))
     and (:service_id::bigint is null or service_id = :service_id)
     and (:batch_id::uuid is null or batch_id = :batch_id)
     and (:since::timestamptz is null or created_at >= :since)
+    and (:until::timestamptz is null or created_at < :until)
     and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
-order by created_at desc, id limit :limit offset :offset
+order by case when :order::text = 'oldest' then created_at end,
+    case when :order = 'name' then lower(name) end,
+    case when :order = 'status' then array_position('{pending,queued,running,completed,failed,cancelled}'::text[], status) end,
+    case when :order = 'progress' then progress_percentage end desc,
+    case when :order = 'duration' then coalesce(completed_at, :now::timestamptz) - started_at end desc nulls last,
+    created_at desc, id
+limit :limit offset :offset
+
+-- name: list_rows
+-- Likewise, and only what a list shows of them; names are looked up for those of the page alone, after it is ordered and cut.
+select page.*,
+    (select s.name from services s where s.id = page.service_id) as service_name,
+    (select b.name from batches b where b.id = page.batch_id) as batch_name,
+    (select f.name from files f where f.id = page.input_file_id) as input_name
+from (
+    select id, name, status, stage, hold_reason, progress_percentage, service_id, panel_name, batch_id, retry_of, input_count,
+        queue_position, error_message, error_action, results_file_id, cancel_requested_at, created_at, started_at, completed_at,
+        input_file_id
+    from imputation_jobs
+    where user_id = :user_id
+        and (:statuses::text[] is null or status = any(:statuses))
+        and (:service_id::bigint is null or service_id = :service_id)
+        and (:batch_id::uuid is null or batch_id = :batch_id)
+        and (:since::timestamptz is null or created_at >= :since)
+        and (:until::timestamptz is null or created_at < :until)
+        and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
+    order by case when :order::text = 'oldest' then created_at end,
+        case when :order = 'name' then lower(name) end,
+        case when :order = 'status' then array_position('{pending,queued,running,completed,failed,cancelled}'::text[], status) end,
+        case when :order = 'progress' then progress_percentage end desc,
+        case when :order = 'duration' then coalesce(completed_at, :now::timestamptz) - started_at end desc nulls last,
+        created_at desc, id
+    limit :limit offset :offset
+) page
+
+-- name: get_row
+-- One job of a user's, as a list shows it.
+select id, name, status, stage, hold_reason, progress_percentage, service_id, panel_name, batch_id, retry_of, input_count,
+    queue_position, error_message, error_action, results_file_id, cancel_requested_at, created_at, started_at, completed_at,
+    (select s.name from services s where s.id = service_id) as service_name,
+    (select b.name from batches b where b.id = batch_id) as batch_name,
+    (select f.name from files f where f.id = input_file_id) as input_name
+from imputation_jobs where id = :job_id and user_id = :user_id
+
+-- name: list_rows_by_id
+-- Some jobs of a user's, as a list shows them.
+select id, name, status, stage, hold_reason, progress_percentage, service_id, panel_name, batch_id, retry_of, input_count,
+    queue_position, error_message, error_action, results_file_id, cancel_requested_at, created_at, started_at, completed_at,
+    (select s.name from services s where s.id = service_id) as service_name,
+    (select b.name from batches b where b.id = batch_id) as batch_name,
+    (select f.name from files f where f.id = input_file_id) as input_name
+from imputation_jobs where id = any(:ids::uuid[]) and user_id = :user_id
+
+-- name: list_finished
+-- The jobs of a user's that ended last.
+select id, name, status, stage, hold_reason, progress_percentage, service_id, panel_name, batch_id, retry_of, input_count,
+    queue_position, error_message, error_action, results_file_id, cancel_requested_at, created_at, started_at, completed_at,
+    (select s.name from services s where s.id = service_id) as service_name,
+    (select b.name from batches b where b.id = batch_id) as batch_name,
+    (select f.name from files f where f.id = input_file_id) as input_name
+from imputation_jobs
+where user_id = :user_id and completed_at is not null
+order by completed_at desc limit :limit
+
+-- name: list_held
+-- The jobs of a user's that stand at one of these stages, the oldest first.
+select id, name, status, stage, hold_reason, progress_percentage, service_id, panel_name, batch_id, retry_of, input_count,
+    queue_position, error_message, error_action, results_file_id, cancel_requested_at, created_at, started_at, completed_at,
+    (select s.name from services s where s.id = service_id) as service_name,
+    (select b.name from batches b where b.id = batch_id) as batch_name,
+    (select f.name from files f where f.id = input_file_id) as input_name
+from imputation_jobs
+where user_id = :user_id and status in ('pending', 'queued', 'running') and stage = any(:stages::text[])
+order by created_at limit :limit
+
+-- name: list_unseen_failures
+-- The jobs of a user's that failed lately, whose notice was not read and which were not tried again.
+select id, name, status, stage, hold_reason, progress_percentage, service_id, panel_name, batch_id, retry_of, input_count,
+    queue_position, error_message, error_action, results_file_id, cancel_requested_at, created_at, started_at, completed_at,
+    (select s.name from services s where s.id = service_id) as service_name,
+    (select b.name from batches b where b.id = batch_id) as batch_name,
+    (select f.name from files f where f.id = input_file_id) as input_name
+from imputation_jobs j
+where user_id = :user_id and completed_at >= :since and status = 'failed'
+    and exists (select from notifications n where n.job_id = j.id and n.type = 'job_failed' and not n.is_read)
+    and not exists (select from imputation_jobs again where again.retry_of = j.id)
+order by completed_at desc limit :limit
+
+-- name: list_parting
+-- The jobs of a user's whose results are deleted before a time, the first to go first.
+select j.id, j.name, f.expires_at, f.size_bytes
+from files f join imputation_jobs j on j.results_file_id = f.id
+where f.user_id = :user_id and f.kind = 'archive' and f.expires_at between :now and :until
+order by f.expires_at limit :limit
 
 -- name: count_jobs
--- How many jobs of a user's there are.
-select count(*) from imputation_jobs
+-- How many jobs of a user's there are in each status.
+select status, count(*) as jobs from imputation_jobs
 where user_id = :user_id
-    and (:statuses::text[] is null or status = any(:statuses))
     and (:service_id::bigint is null or service_id = :service_id)
     and (:batch_id::uuid is null or batch_id = :batch_id)
     and (:since::timestamptz is null or created_at >= :since)
+    and (:until::timestamptz is null or created_at < :until)
     and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
+group by status
 
 -- name: hold_user
 -- Let only one submission of a user's be counted at a time.

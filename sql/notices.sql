@@ -39,6 +39,10 @@ where user_id = :user_id
 update notifications set is_read = true where id = :id and user_id = :user_id
 returning id, user_id, job_id, type, title, message, data, channels, is_read, created_at
 
+-- name: mark_job_read
+-- What this user was told of one of their jobs was read.
+update notifications set is_read = true where job_id = :job_id and user_id = :user_id and not is_read
+
 -- name: mark_all_read
 -- All that this user has were read.
 update notifications set is_read = true where user_id = :user_id and not is_read

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.core.jobs import Status
+from app.core.listing import JobOrder
 from app.core.models import Job, StatusUpdate, build
 from app.db.files import FILES
 from app.db.queries import Connection, Executor, containing, load
@@ -39,13 +41,25 @@ class JobDetail:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which of a user's jobs are meant; None means all."""
+    """Which of a user's jobs are meant; None means all. `since` belongs to the time meant, `until` does not."""
 
     statuses: tuple[str, ...] | None = None
     service_id: int | None = None
     since: datetime | None = None
     text: str | None = None
     batch_id: UUID | None = None
+    until: datetime | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parameters of queries, without the statuses."""
+        return {
+            "service_id": self.service_id,
+            "since": self.since,
+            "until": self.until,
+            "pattern": None if self.text is None else containing(self.text),
+            "batch_id": self.batch_id,
+        }
 
 
 async def find_own_job(db: Executor, job_id: UUID, user_id: int) -> Job | None:
@@ -55,20 +69,43 @@ async def find_own_job(db: Executor, job_id: UUID, user_id: int) -> Job | None:
 
 
 async def list_own_jobs(
-    db: Executor, user_id: int, wanted: JobFilter, *, limit: int, offset: int
+    db: Executor,
+    user_id: int,
+    wanted: JobFilter,
+    *,
+    order: JobOrder,
+    now: datetime,
+    limit: int,
+    offset: int,
 ) -> tuple[list[Job], int]:
-    """Give a page of a user's jobs, newest first, and the number of all."""
-    values: dict[str, Any] = {
-        "user_id": user_id,
-        "statuses": None if wanted.statuses is None else list(wanted.statuses),
-        "service_id": wanted.service_id,
-        "since": wanted.since,
-        "pattern": None if wanted.text is None else containing(wanted.text),
-        "batch_id": wanted.batch_id,
-    }
-    rows = await JOBS.list_jobs.rows(db, **values, limit=limit, offset=offset)
-    total = await JOBS.count_jobs.value(db, **values)
-    return [build(Job, row) for row in rows], int(total)
+    """Give a page of a user's jobs and the number of all."""
+    rows = await JOBS.list_jobs.rows(
+        db,
+        user_id=user_id,
+        statuses=None if wanted.statuses is None else list(wanted.statuses),
+        **wanted.values,
+        order=order,
+        now=now,
+        limit=limit,
+        offset=offset,
+    )
+    counts = await count_own_jobs(db, user_id, wanted)
+    return [build(Job, row) for row in rows], total_of(counts, wanted)
+
+
+async def count_own_jobs(db: Executor, user_id: int, wanted: JobFilter) -> dict[Status, int]:
+    """Give how many of a user's jobs that are meant, whatever their status, have which status."""
+    rows = await JOBS.count_jobs.rows(db, user_id=user_id, **wanted.values)
+    return {Status(row["status"]): row["jobs"] for row in rows}
+
+
+def total_of(counts: dict[Status, int], wanted: JobFilter) -> int:
+    """Give how many of those counted have a status that is meant."""
+    return sum(
+        jobs
+        for status, jobs in counts.items()
+        if wanted.statuses is None or status in wanted.statuses
+    )
 
 
 async def list_placed_files(

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from app.core.errors import Conflict, NotFound
+from app.core.listing import JobOrder
 from app.core.models import File, Job, StatusUpdate, build
 from app.core.remote import RemoteMessage
 from app.core.submission import Asked
@@ -58,10 +59,18 @@ async def get_job(deps: Deps, actor: Actor, job_id: UUID) -> JobDetail:
 
 
 async def list_jobs(
-    deps: Deps, actor: Actor, wanted: JobFilter, *, limit: int, offset: int
+    deps: Deps,
+    actor: Actor,
+    wanted: JobFilter,
+    *,
+    order: JobOrder = JobOrder.NEWEST,
+    limit: int,
+    offset: int,
 ) -> tuple[list[JobDetail], int]:
-    """Give a page of the actor's jobs, newest first, and the number of all."""
-    jobs, total = await list_own_jobs(deps.pool, actor.id, wanted, limit=limit, offset=offset)
+    """Give a page of the actor's jobs and the number of all."""
+    jobs, total = await list_own_jobs(
+        deps.pool, actor.id, wanted, order=order, now=deps.now(), limit=limit, offset=offset
+    )
     return await with_inputs(deps.pool, jobs), total
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "is_mail_due",
     "list_notifications",
     "mark_all_read",
+    "mark_job_read",
     "mark_read",
     "send_mail",
 ]
@@ -184,3 +185,8 @@ async def mark_read(deps: Deps, actor: Actor, notification_id: int) -> Notificat
 async def mark_all_read(deps: Deps, actor: Actor) -> int:
     """Mark all of the actor's notices as read; give how many were not."""
     return await NOTICES.mark_all_read.run(deps.pool, user_id=actor.id)
+
+
+async def mark_job_read(deps: Deps, actor: Actor, job_id: UUID) -> int:
+    """Mark what the actor was told of one of their jobs as read; give how many notices were not."""
+    return await NOTICES.mark_job_read.run(deps.pool, job_id=job_id, user_id=actor.id)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from app.core.batches import BatchStatus
 from app.core.jobs import Stage, Status
 from app.core.phases import Mark, Phase
 
@@ -128,6 +129,15 @@ MESSAGE: Mapping[str, Look] = MappingProxyType(
     }
 )
 """What a service says, or our check of the input, by its level."""
+BATCH: Mapping[str, Look] = MappingProxyType(
+    {
+        BatchStatus.OPEN: Look("Going on", "loader-circle", "active"),
+        BatchStatus.COMPLETED: Look("Completed", "circle-check", "good"),
+        BatchStatus.FAILED: Look("Failed", "circle-x", "bad"),
+        BatchStatus.MIXED: Look("Partly completed", "circle-alert", "warn"),
+        BatchStatus.CANCELLED: Look("Cancelled", "ban", "neutral"),
+    }
+)
 HEALTH: Mapping[str, Look] = MappingProxyType(
     {
         "up": Look("Up", "circle-check", "good"),
@@ -208,6 +218,9 @@ DONE: Mapping[str, str] = MappingProxyType(
         "credential-tested": "The service was asked; its answer stands below.",
         "all-read": "All notifications are marked as read.",
         "file-deleted": "The file is deleted.",
+        "batch-cancelling": "The open jobs of this batch are being cancelled.",
+        "batch-retried": "A new batch is on its way. The former one stays as it ended.",
+        "batch-deleted": "The batch is deleted, with its jobs.",
     }
 )
 """What a page says after something was done: `?done=<key>`. Nothing else of the address is ever shown."""

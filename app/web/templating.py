@@ -48,6 +48,7 @@ def set_up(app: web.Application) -> jinja2.Environment:
         asset=load().url,
         STATUS=looks.STATUS,
         STAGE=looks.STAGE,
+        BATCH=looks.BATCH,
         HEALTH=looks.HEALTH,
         CREDENTIAL=looks.CREDENTIAL,
         DIALECTS=looks.DIALECTS,

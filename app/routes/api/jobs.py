@@ -10,6 +10,7 @@ from aiohttp import web
 
 from app.core.errors import InvalidInput
 from app.core.jobs import Status
+from app.core.listing import JobOrder
 from app.db.batches import BatchDetail
 from app.db.jobs import JobDetail, JobFilter
 from app.routes.api.batch_views import BatchOut
@@ -36,19 +37,29 @@ _ID = f"{{id:{UUID_PATTERN}}}"
 
 
 class JobsQuery(Paging, frozen=True, kw_only=True):
-    """`status` may name several, separated by commas; `q` looks for a part of name, description or id."""
+    """`status` may name several, separated by commas; `q` looks for a part of name, description or id.
+
+    Created at `since` or later, and before `until`.
+    """
 
     status: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     service_id: Id | None = None
     q: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     since: datetime | None = None
+    until: datetime | None = None
     batch_id: Annotated[str, msgspec.Meta(max_length=36)] | None = None
+    sort: JobOrder = JobOrder.NEWEST
 
     def filter(self) -> JobFilter:
         """Give which jobs are meant. Raises InvalidInput."""
-        since = _in_utc(self.since)
-        batch_id = _batch_id(self.batch_id)
-        return JobFilter(_statuses(self.status), self.service_id, since, self.q, batch_id)
+        return JobFilter(
+            statuses=_statuses(self.status),
+            service_id=self.service_id,
+            since=_in_utc("since", self.since),
+            until=_in_utc("until", self.until),
+            text=self.q,
+            batch_id=_batch_id(self.batch_id),
+        )
 
 
 def _statuses(text: str | None) -> tuple[str, ...] | None:
@@ -66,13 +77,13 @@ def _batch_id(text: str | None) -> UUID | None:
     return UUID(text)
 
 
-def _in_utc(time: datetime | None) -> datetime | None:
+def _in_utc(name: str, time: datetime | None) -> datetime | None:
     if time is None:
         return None
     try:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except OverflowError:
-        raise InvalidInput("since: not a time that can be") from None
+        raise InvalidInput(f"{name}: not a time that can be") from None
 
 
 async def submit(call: Call) -> Any:
@@ -100,7 +111,12 @@ def _show(call: Call, detail: JobDetail) -> JobOut:
 async def list_jobs(call: Call) -> Page:
     query: JobsQuery = call.query
     found, total = await jobs.list_jobs(
-        call.deps, call.actor, query.filter(), limit=query.limit, offset=query.offset
+        call.deps,
+        call.actor,
+        query.filter(),
+        order=query.sort,
+        limit=query.limit,
+        offset=query.offset,
     )
     return Page([_show(call, detail) for detail in found], total)
 
@@ -188,7 +204,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/jobs",
         list_jobs,
         "jobs.list",
-        "The own jobs, newest first",
+        "The own jobs, newest first unless sorted otherwise",
         query=JobsQuery,
         response=list[JobOut],
         tag="jobs",

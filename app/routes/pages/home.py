@@ -3,17 +3,22 @@
 from aiohttp import hdrs, web
 
 from app.routes.pages.dashboard import show_dashboard
+from app.usecases.catalogue import list_services
 from app.web.endpoint import Access, Call, Endpoint, Handler
 from app.web.pages import HOME, THEME_COOKIE, Form, action, page, render, safe_next, see_other
 from app.web.session import is_secure
 
 _YEAR_S = 365 * 86_400
+_SHOWN_SERVICES = 12
 
 
 async def home(call: Call) -> web.Response:
     if call.maybe_actor is not None:
         return await show_dashboard(call)
-    return await render(call, "pages/landing.html")
+    services, total = await list_services(
+        call.deps, is_active=True, api_type=None, limit=_SHOWN_SERVICES, offset=0
+    )
+    return await render(call, "pages/landing.html", services=services, services_total=total)
 
 
 async def set_theme(call: Call) -> web.Response:
