@@ -18,6 +18,7 @@ const build = document.getElementById("f-build");
 const problemBox = document.getElementById("problem");
 const DRAFT = "new-job:draft";
 const SEED = "new-job:seed";
+const TITLE = document.title;
 
 /** What was picked here: {file, facts, item}; facts are null while the file is being looked at. */
 let picked = [];
@@ -62,6 +63,7 @@ function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
 }
 
+const percent = (share) => `${Math.floor(share * 100)} %`;
 const count = (number) => number.toLocaleString("en").replaceAll(",", "\u202f");
 const findingBox = (finding) => copyOf(`t-${finding.level}`, { message: finding.message, action: finding.action });
 
@@ -334,9 +336,9 @@ function showErrors(errors) {
 }
 
 /** Show a refusal: as a whole above the form, and at its fields. */
-function showProblem(problem, services = []) {
+function showProblem(problem, targets = []) {
   clearProblems();
-  const errors = (problem.errors ?? []).map((item) => ({ ...item, field: pageField(item.field, services) }));
+  const errors = (problem.errors ?? []).map((item) => ({ ...item, field: pageField(item.field, targets) }));
   const lost = showErrors(errors).filter((message) => message !== problem.message);
   const action = /\b(GET|POST|PUT|PATCH|DELETE) \/|\bcurl\b/.test(problem.action ?? "") ? "" : problem.action;
   const box = copyOf("t-bad", { message: sentence(problem.message ?? "That did not work."), action: [...lost, action].filter(Boolean).join(" ") });
@@ -355,13 +357,14 @@ function clearProblems() {
   for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
 }
 
-/** POST /jobs names its own fields; here each belongs to a service. */
-function pageField(name, services) {
+/** POST /jobs names its own fields; here each belongs to a service, and a population to a panel. */
+function pageField(name, targets) {
   const match = /^targets\[(\d+)\](?:\.(\w+))?$/.exec(name);
-  const service = services[match ? Number(match[1]) : 0];
+  const [service, panel] = targets[match ? Number(match[1]) : 0] ?? [];
   const own = match ? (match[2] ?? "service_id") : name;
   const word = { service_id: "service", reference_panel_id: "panel", options: "option", population: "population", phasing: "phasing" }[own];
-  return word && service ? `${word}-${service}` : own;
+  if (!word || !service) return own;
+  return word === "population" ? `${word}-${service}-${panel}` : `${word}-${service}`;
 }
 
 // ---- Sending
@@ -394,10 +397,12 @@ function phase(text, pace = "", share = null) {
   document.getElementById("pace").textContent = pace;
   if (share === null) bar.removeAttribute("value");
   else bar.value = share * 1000;
+  document.title = share ? `${percent(share)} · ${text}` : TITLE;
 }
 
 function end() {
   sending = null;
+  document.title = TITLE;
   document.getElementById("again").hidden = true;
   document.getElementById("bar").hidden = false;
   show("ready");
@@ -421,6 +426,7 @@ async function send() {
   document.getElementById("stop").focus();
   const fields = new FormData(form);
   fields.delete("input_file");
+  fields.set("upload_bytes", picked.reduce((sum, one) => sum + one.file.size, 0));
   const own = sending;
   const answer = await ask(new URLSearchParams([...fields]));
   if (sending !== own) return;
@@ -454,11 +460,11 @@ function upload(checked) {
   for (const { file } of picked) body.append("input_file", file, file.name);
   const said = [...body].map(([name, value]) => (typeof value === "string" ? [name, value] : [name, value.name, value.size, value.lastModified]));
   const key = `${seed}.${digest(JSON.stringify(said))}`;
-  sending = { upload: () => start(body, key, checked.services), stop: end };
+  sending = { upload: () => start(body, key, checked.targets), stop: end };
   sending.upload();
 }
 
-function start(body, key, services) {
+function start(body, key, targets) {
   const request = new XMLHttpRequest();
   const own = sending;
   const pace = new Pace();
@@ -478,7 +484,7 @@ function start(body, key, services) {
   });
   request.upload.addEventListener("load", () => phase("Checking the files…", "All of it has arrived. Every record is read before the job is made; large files take a while."));
   request.addEventListener("load", () => {
-    if (sending === own) answered(request, services);
+    if (sending === own) answered(request, targets);
   });
   request.addEventListener("error", () => {
     if (sending === own) broken("The connection broke", "Nothing is lost: try again. If it had arrived all the same, no second job is made.");
@@ -486,7 +492,7 @@ function start(body, key, services) {
   request.send(body);
 }
 
-function answered(request, services) {
+function answered(request, targets) {
   let answer = null;
   try {
     answer = JSON.parse(request.responseText);
@@ -511,7 +517,7 @@ function answered(request, services) {
     seed = `${form.elements.idempotency_key.value}${Math.random().toString(36).slice(2, 8)}`;
     keep(localStorage, SEED, seed);
     showProblem({ message: "A file with this name has made a job already, and has changed since", action: "Look at your jobs. If you want this one as well, press Submit once more." });
-  } else showProblem(answer ?? { message: "That did not work", action: "Try again." }, services);
+  } else showProblem(answer ?? { message: "That did not work", action: "Try again." }, targets);
 }
 
 function broken(message, action) {
@@ -535,7 +541,7 @@ class Pace {
     const [then, had] = this.marks[0];
     const speed = (loaded - had) / Math.max(0.001, (now - then) / 1000);
     const left = now - then > 500 && speed > 0 ? ` · ${duration((total - loaded) / speed)} left` : "";
-    return `${size(loaded)} of ${size(total)} · ${size(Math.round(speed))}/s${left}`;
+    return `${percent(loaded / total)} · ${size(loaded)} of ${size(total)} · ${size(Math.round(speed))}/s${left}`;
   }
 }
 

@@ -1,6 +1,7 @@
 """A new job at a browser: looked at before it leaves, sent with its progress shown, made once."""
 
 import asyncio
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,17 @@ async def test_files_when_they_would_be_refused_then_it_is_told_before_any_uploa
 
     for name in ("cut.vcf.gz", "gzip.vcf.gz", "notes.txt.gz"):
         await page.get_by_role("button", name=f"Remove {name}").click()
-    await files_of(page).set_input_files([GOOD])
+    dropped = await page.evaluate_handle(
+        """(bytes) => {
+            const data = new DataTransfer();
+            data.items.add(new File([Uint8Array.from(bytes)], "dropped.vcf.gz"));
+            return data;
+        }""",
+        list(GOOD["buffer"]),
+    )
+    await page.locator("#drop").dispatch_event("drop", {"dataTransfer": dropped})
+    await expect(page.locator(".picked-file")).to_contain_text("dropped.vcf.gz")
+    await expect(page.get_by_label("Genome build")).to_have_value("hg19")
     await page.get_by_label("Genome build").select_option("hg38")
     await expect(page.locator("#set-findings")).to_contain_text("hg38 files must call it chr20")
     await expect(page.locator("#set-findings")).to_contain_text("looks like hg19")
@@ -247,6 +258,38 @@ async def test_upload_when_the_connection_breaks_then_a_retry_finds_the_same_job
     assert page.url.endswith(job["id"])
 
 
+async def test_upload_when_refused_on_its_way_then_it_is_told_and_all_is_kept(
+    visitor: Visitor, world: World, tmp_path: Path
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    rng = random.Random(20)
+    lines = [
+        record(1000 + place, info=rng.randbytes(2000).hex(), genotypes=["0/1"] * len(SAMPLES))
+        for place in range(2000)
+    ]
+    file = tmp_path / "large.vcf.gz"
+    file.write_bytes(bgzf(header(SAMPLES, CONTIG["20"]) + "".join(lines)))
+    await files_of(page).set_input_files(file)
+    await choose_panel(page, service_id, panel_id)
+
+    async def fill_up(route: Route) -> None:
+        answer = await route.fetch()
+        object.__setattr__(world.platform.deps.settings, "max_stored_bytes_per_user", 1000)
+        await route.fulfill(response=answer)
+
+    await page.route("**/check", fill_up, times=1)
+    visitor.expected.append("403")
+    await page.get_by_role("button", name="Submit").click()
+    full = page.get_by_role("alert").filter(has_text="storage on this platform is full")
+    await expect(full).to_be_visible(timeout=20_000)
+
+    # The next time it is known before anything is sent.
+    await page.route("**/jobs", lambda route: route.abort())
+    await page.get_by_role("button", name="Submit").click()
+    await expect(full).to_be_visible()
+
+
 async def test_sign_in_when_it_ended_then_nothing_is_lost(visitor: Visitor, world: World) -> None:
     service_id, panel_id = await world.add_service(await world.sandbox())
     page = await begin(visitor)
@@ -279,7 +322,7 @@ async def test_batch_when_two_services_are_chosen_by_keyboard_alone_then_both_ge
         await page.keyboard.press("Tab")
         await expect(panel).to_be_focused()
         await page.keyboard.press("Space")
-        await expect(page.locator(f"#f-population-{service_id}")).to_be_visible()
+        await expect(page.locator(f"#f-population-{service_id}-{panel_id}")).to_be_visible()
     await page.locator("#f-name").focus()
     await page.keyboard.type("Two panels")
     await page.keyboard.press("Enter")
