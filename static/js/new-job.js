@@ -103,6 +103,8 @@ async function take(files) {
     const drawn = drawFile(one);
     one.item.replaceWith(drawn);
     one.item = drawn;
+    const worst = one.facts.findings.find((finding) => finding.level === "bad");
+    document.getElementById("looked").textContent = `${file.name}: ${worst?.message ?? "nothing wrong at first sight."}`;
     judgeSet();
   }
   judgeSet();
@@ -266,6 +268,12 @@ form.addEventListener("change", (event) => {
   writeAddress();
 });
 
+/** Each chosen panel is a job. */
+function countJobs() {
+  const jobs = form.querySelectorAll(".choice.is-chosen [name^=panel-]:checked").length;
+  document.getElementById("submit-text").textContent = jobs > 1 ? `Submit ${jobs} jobs` : "Submit";
+}
+
 /** The page's address holds the choices: it can be reloaded, and come back to. */
 function writeAddress() {
   const query = new URLSearchParams();
@@ -278,6 +286,7 @@ function writeAddress() {
 
 document.body.addEventListener("htmx:afterSettle", () => {
   writeAddress();
+  countJobs();
   agree();
 });
 
@@ -486,10 +495,29 @@ function start(body, key, targets) {
   request.addEventListener("load", () => {
     if (sending === own) answered(request, targets);
   });
-  request.addEventListener("error", () => {
-    if (sending === own) broken("The connection broke", "Nothing is lost: try again. If it had arrived all the same, no second job is made.");
+  request.addEventListener("error", async () => {
+    const changed = await findChanged();
+    if (sending !== own) return;
+    if (changed) {
+      end();
+      showProblem({ message: `${changed} was changed or moved since it was chosen`, errors: [{ field: "input_file", message: "Remove it and choose it again" }] });
+    } else {
+      broken("The connection broke", "Nothing is lost: try again. If it had arrived all the same, no second job is made.");
+    }
   });
   request.send(body);
+}
+
+/** A browser does not say why it could not read a file on; it refuses to begin with one that is not what it was. */
+async function findChanged() {
+  for (const { file } of picked) {
+    try {
+      await file.slice(0, 1).arrayBuffer();
+    } catch {
+      return file.name;
+    }
+  }
+  return null;
 }
 
 function answered(request, targets) {
@@ -570,4 +598,5 @@ function digest(text) {
 }
 
 judgeSet();
+countJobs();
 localise(form);

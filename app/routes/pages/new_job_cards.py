@@ -119,13 +119,17 @@ class Card:
         if self.build and service.supported_builds and self.build not in service.supported_builds:
             known = " or ".join(service.supported_builds)
             found.append(f"It does not take input in {self.build}, only in {known}.")
-        else:
-            found += [
-                f"{panel.name} is in {' and '.join(panel.builds)}: the service lifts your {self.build} positions over."
-                for panel in self.panels
-                if self.build and panel.builds and self.build not in panel.builds
-            ]
         return found
+
+    @property
+    def lift_over(self) -> str:
+        """Say which chosen panels are in another build than the files; nothing where none is."""
+        other = [item for item in self.panels if item.builds and self.build not in item.builds]
+        if not other or not self.build:
+            return ""
+        builds = " and ".join(sorted({build for item in other for build in item.builds}))
+        word = "panel is" if len(other) == 1 else "panels are"
+        return f"The {word} in {builds}: the service lifts your {self.build} positions over."
 
 
 def make_cards(offers: Sequence[Offer], choices: Choices) -> list[Card]:
