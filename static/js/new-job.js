@@ -5,7 +5,7 @@
 // them in the words of the API), the files go to POST /jobs, and the page of what was made is opened. An Idempotency-Key made of
 // everything that is sent lets a retry, a second press and a second tab find the job that the first has made.
 
-import { askToSignIn, closeDialog } from "./app.js";
+import { askToSignIn } from "./app.js";
 import { localise } from "./times.js";
 import { compare, inspect, judgeBuild } from "./vcf-header.js";
 
@@ -254,6 +254,19 @@ function judgeBuildHint() {
   hint.textContent = told && told === build.value ? "Filled in from your files. Change it if you know better." : "The one your positions are in, not the panel's. It is filled in where your files tell it.";
 }
 
+const asked = new WeakMap();
+const stateOf = (card) => [...card.querySelectorAll("input, select, textarea")].map((one) => `${one.name}=${one.value}:${one.checked}`).join("\n");
+
+document.body.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.target.matches(".choice")) asked.set(detail.xhr, stateOf(detail.target));
+});
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, xhr } = event.detail;
+  if (!target.matches(".choice") || asked.get(xhr) === stateOf(target)) return;
+  event.detail.shouldSwap = false; // it was changed since: this answer would undo that
+  refresh(`#${target.id}`);
+});
+
 build.addEventListener("change", () => {
   buildIsOurs = !build.value;
   forget("build");
@@ -297,10 +310,8 @@ function agree() {
   const differs = chosen.length !== told.length || chosen.some((id) => !told.includes(id));
   if (differs && chosen.length && !form.querySelector(".htmx-request")) refresh(`#service-${chosen[0]}`);
 }
-document.body.addEventListener("credential-saved", () => {
-  closeDialog();
-  refresh(".choice");
-});
+// The dialog tells whether the service took it, and is closed by whoever has read that.
+document.body.addEventListener("credential-saved", () => refresh(".choice"));
 
 for (const name of ["name", "description"]) {
   const field = document.getElementById(`f-${name}`);

@@ -90,6 +90,13 @@ async def test_job_when_submitted_then_progress_is_shown_and_it_is_made_as_chose
     await expect(page.locator("#phase")).to_have_text("Sending your files…")
     await expect(page.locator("#pace")).to_contain_text(re.compile(r"of .*B · .*/s"))
     await visitor.ensure_accessible()
+    leaving = "dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert await page.evaluate(leaving) is False
+    await page.get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_role("button", name="Submit")).to_be_focused()
+    assert await page.evaluate(leaving) is True
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.locator("#phase")).to_have_text("Sending your files…")
     await page.wait_for_url(JOB, timeout=20_000)
 
     (job,) = await jobs_of_alice(world)
@@ -330,6 +337,36 @@ async def test_batch_when_two_services_are_chosen_by_keyboard_alone_then_both_ge
     batch = await world.alice.call("GET", f"/batches/{page.url.rpartition('/')[2]}", expect=200)
     assert [job["service_id"] for job in batch["jobs"]] == [place[0] for place in places]
     assert batch["name"] == "Two panels"
+
+
+async def test_batch_when_two_panels_of_a_service_are_chosen_then_each_gets_a_job(
+    visitor: Visitor, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    panels = await world.alice.call("GET", f"/services/{service_id}/reference-panels")
+    other = panels[1]
+    page = await begin(visitor)
+    await files_of(page).set_input_files([GOOD])
+    await page.locator(f"#service-check-{service_id}").check()
+    await expect(page.locator(f"#panel-{service_id}")).to_be_visible()
+
+    async def answer_late(route: Route) -> None:
+        await asyncio.sleep(0.3)
+        await route.continue_()
+
+    # The answer to the first comes after the second was ticked, and must not untick it.
+    await page.route("**/new/service?*", answer_late)
+    await page.locator(f"#panel-{service_id}-{panel_id}").check()
+    await page.locator(f"#panel-{service_id}-{other['id']}").check()
+    await page.get_by_label(f"Population for {other['name']}").select_option("eur")
+    await expect(page.locator("#sending")).to_contain_text(other["name"])
+    await page.get_by_role("button", name="Submit 2 jobs").click()
+    await page.wait_for_url(BATCH)
+    jobs = {job["reference_panel_id"]: job for job in await jobs_of_alice(world)}
+    assert {key: job["population"] for key, job in jobs.items()} == {
+        panel_id: "mixed",
+        other["id"]: "eur",
+    }
 
 
 async def test_form_when_there_are_no_scripts_then_it_makes_the_same_job(
