@@ -6,6 +6,10 @@
 // everything that is sent lets a retry, a second press and a second tab find the job that the first has made.
 
 import { askToSignIn } from "./app.js";
+import { copyOf, count, element, findingBox, keep, kept, percent, sentence, size } from "./new-job-parts.js";
+import { clearProblems, forget, showProblem } from "./new-job-problems.js";
+import { countJobs, refresh, writeAddress } from "./new-job-services.js";
+import { Pace, digest } from "./new-job-upload.js";
 import { localise } from "./times.js";
 import { compare, inspect, judgeBuild } from "./vcf-header.js";
 
@@ -15,7 +19,6 @@ const input = document.getElementById("f-input_file");
 const drop = document.getElementById("drop");
 const list = document.getElementById("picked");
 const build = document.getElementById("f-build");
-const problemBox = document.getElementById("problem");
 const DRAFT = "new-job:draft";
 const SEED = "new-job:seed";
 const TITLE = document.title;
@@ -26,63 +29,6 @@ let buildIsOurs = !build.value;
 let sending = null;
 
 form.classList.add("has-script");
-
-// ---- Small things
-
-function element(name, text = "", attributes = {}) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-}
-
-function copyOf(template, texts) {
-  const made = document.getElementById(template).content.firstElementChild.cloneNode(true);
-  for (const [name, text] of Object.entries(texts)) {
-    const place = made.querySelector(`[data-${name}]`);
-    if (text) place.textContent = text;
-    else place.remove();
-  }
-  return made;
-}
-
-function size(bytes) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let [value, unit] = [bytes, 0];
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return unit ? `${value.toFixed(1)} ${units[unit]}` : `${value} B`;
-}
-
-function duration(seconds) {
-  const whole = Math.max(1, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
-}
-
-const percent = (share) => `${Math.floor(share * 100)} %`;
-const count = (number) => number.toLocaleString("en").replaceAll(",", "\u202f");
-const findingBox = (finding) => copyOf(`t-${finding.level}`, { message: finding.message, action: finding.action });
-
-function keep(storage, key, value) {
-  try {
-    if (value === null) storage.removeItem(key);
-    else storage.setItem(key, value);
-  } catch {
-    // A browser that keeps nothing loses only what it was to keep.
-  }
-}
-
-function kept(storage, key) {
-  try {
-    return storage.getItem(key);
-  } catch {
-    return null;
-  }
-}
 
 // ---- Files
 
@@ -239,33 +185,11 @@ function tellBuild() {
   refresh(".choice.is-chosen");
 }
 
-/** Let the server draw services anew; after what is on its way, since an answer replaces the part that asked. */
-function refresh(parts) {
-  if (form.querySelector(".htmx-request")) {
-    setTimeout(refresh, 100, parts);
-    return;
-  }
-  for (const part of form.querySelectorAll(parts)) window.htmx.trigger(part, "refresh");
-}
-
 function judgeBuildHint() {
   const hint = document.getElementById("h-build");
   const told = compare(allFacts()).build;
   hint.textContent = told && told === build.value ? "Filled in from your files. Change it if you know better." : "The one your positions are in, not the panel's. It is filled in where your files tell it.";
 }
-
-const asked = new WeakMap();
-const stateOf = (card) => [...card.querySelectorAll("input, select, textarea")].map((one) => `${one.name}=${one.value}:${one.checked}`).join("\n");
-
-document.body.addEventListener("htmx:beforeRequest", ({ detail }) => {
-  if (detail.target.matches(".choice")) asked.set(detail.xhr, stateOf(detail.target));
-});
-document.body.addEventListener("htmx:beforeSwap", (event) => {
-  const { target, xhr } = event.detail;
-  if (!target.matches(".choice") || asked.get(xhr) === stateOf(target)) return;
-  event.detail.shouldSwap = false; // it was changed since: this answer would undo that
-  refresh(`#${target.id}`);
-});
 
 build.addEventListener("change", () => {
   buildIsOurs = !build.value;
@@ -281,38 +205,6 @@ form.addEventListener("change", (event) => {
   writeAddress();
 });
 
-/** Each chosen panel is a job. */
-function countJobs() {
-  const jobs = form.querySelectorAll(".choice.is-chosen [name^=panel-]:checked").length;
-  document.getElementById("submit-text").textContent = jobs > 1 ? `Submit ${jobs} jobs` : "Submit";
-}
-
-/** The page's address holds the choices: it can be reloaded, and come back to. */
-function writeAddress() {
-  const query = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) {
-    if (typeof value === "string" && value && !["name", "description", "idempotency_key"].includes(name)) query.append(name, value);
-  }
-  const text = query.toString();
-  if (text.length < 4000) history.replaceState(history.state, "", text ? `?${text}` : location.pathname);
-}
-
-document.body.addEventListener("htmx:afterSettle", () => {
-  writeAddress();
-  countJobs();
-  agree();
-});
-
-/** Answers to two quick choices may come in any order; the last word on what will be sent is the form's. */
-function agree() {
-  const chosen = [...form.querySelectorAll("[name=service]:checked")].map((box) => box.value);
-  const told = [...form.querySelectorAll("[data-receiver]")].map((box) => box.dataset.receiver);
-  const differs = chosen.length !== told.length || chosen.some((id) => !told.includes(id));
-  if (differs && chosen.length && !form.querySelector(".htmx-request")) refresh(`#service-${chosen[0]}`);
-}
-// The dialog tells whether the service took it, and is closed by whoever has read that.
-document.body.addEventListener("credential-saved", () => refresh(".choice"));
-
 for (const name of ["name", "description"]) {
   const field = document.getElementById(`f-${name}`);
   const draft = JSON.parse(kept(sessionStorage, DRAFT) ?? "{}");
@@ -321,70 +213,6 @@ for (const name of ["name", "description"]) {
     const both = Object.fromEntries(["name", "description"].map((one) => [one, document.getElementById(`f-${one}`).value]));
     keep(sessionStorage, DRAFT, JSON.stringify(both));
   });
-}
-
-// ---- What is wrong
-
-function forget(field) {
-  for (const old of document.querySelectorAll(`[data-error-of="${CSS.escape(field)}"], [id="e-${CSS.escape(field)}"]`)) old.remove();
-  const place = placeOf(field);
-  place?.querySelector("[aria-invalid]")?.removeAttribute("aria-invalid");
-}
-
-function placeOf(field) {
-  return document.querySelector(`[data-field="${CSS.escape(field)}"]`) ?? document.getElementById(field);
-}
-
-function showErrors(errors) {
-  const lost = [];
-  for (const { field, message } of errors) {
-    const place = placeOf(field);
-    if (!place) {
-      lost.push(message);
-      continue;
-    }
-    const text = message.charAt(0).toUpperCase() + message.slice(1);
-    const line = copyOf("t-error", { message: /[.!?]$/.test(text) ? text : `${text}.` });
-    line.dataset.errorOf = field;
-    line.id = `e-${field}`;
-    (place.querySelector(":scope > .field") ?? place).append(line);
-    const control = place.querySelector("select, textarea, input:not([type=radio], [type=hidden])");
-    control?.setAttribute("aria-invalid", "true");
-    (control ?? place).setAttribute("aria-describedby", line.id);
-  }
-  return lost;
-}
-
-/** Show a refusal: as a whole above the form, and at its fields. */
-function showProblem(problem, targets = []) {
-  clearProblems();
-  const errors = (problem.errors ?? []).map((item) => ({ ...item, field: pageField(item.field, targets) }));
-  const lost = showErrors(errors).filter((message) => message !== problem.message);
-  const action = /\b(GET|POST|PUT|PATCH|DELETE) \/|\bcurl\b/.test(problem.action ?? "") ? "" : problem.action;
-  const box = copyOf("t-bad", { message: sentence(problem.message ?? "That did not work."), action: [...lost, action].filter(Boolean).join(" ") });
-  box.setAttribute("role", "alert");
-  problemBox.replaceChildren(box);
-  if (problem.service_id) refresh(`#service-${Number(problem.service_id)}`);
-  problemBox.focus();
-  problemBox.scrollIntoView({ block: "center" });
-}
-
-const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
-
-function clearProblems() {
-  problemBox.replaceChildren();
-  for (const old of form.querySelectorAll("[data-error-of], p.error[id^='e-']")) old.remove();
-  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
-}
-
-/** POST /jobs names its own fields; here each belongs to a service, and a population to a panel. */
-function pageField(name, targets) {
-  const match = /^targets\[(\d+)\](?:\.(\w+))?$/.exec(name);
-  const [service, panel] = targets[match ? Number(match[1]) : 0] ?? [];
-  const own = match ? (match[2] ?? "service_id") : name;
-  const word = { service_id: "service", reference_panel_id: "panel", options: "option", population: "population", phasing: "phasing" }[own];
-  if (!word || !service) return own;
-  return word === "population" ? `${word}-${service}-${panel}` : `${word}-${service}`;
 }
 
 // ---- Sending
@@ -567,23 +395,6 @@ function broken(message, action) {
   again.focus();
 }
 
-/** How fast it goes, over the last seconds. */
-class Pace {
-  constructor() {
-    this.marks = [[performance.now(), 0]];
-  }
-
-  tell(loaded, total) {
-    const now = performance.now();
-    this.marks.push([now, loaded]);
-    while (this.marks.length > 2 && now - this.marks[0][0] > 8000) this.marks.shift();
-    const [then, had] = this.marks[0];
-    const speed = (loaded - had) / Math.max(0.001, (now - then) / 1000);
-    const left = now - then > 500 && speed > 0 ? ` · ${duration((total - loaded) / speed)} left` : "";
-    return `${percent(loaded / total)} · ${size(loaded)} of ${size(total)} · ${size(Math.round(speed))}/s${left}`;
-  }
-}
-
 /** All tabs that were open when a job was made say the same key for the same content; pages loaded later begin anew. */
 function readSeed() {
   const given = form.elements.idempotency_key.value;
@@ -594,19 +405,6 @@ function readSeed() {
 }
 
 let seed = readSeed();
-
-/** A short digest of a text (cyrb53); what it stands for is compared by the platform. */
-function digest(text) {
-  let [a, b] = [0xdeadbeef, 0x41c6ce57];
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    a = Math.imul(a ^ code, 2654435761);
-    b = Math.imul(b ^ code, 1597334677);
-  }
-  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
-  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
-  return (4294967296 * (2097151 & b) + (a >>> 0)).toString(36);
-}
 
 judgeSet();
 countJobs();

@@ -4,60 +4,27 @@ import asyncio
 import random
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Visit
 from tests.genotypes.vcf_files import bgzf, header, plain_gzip, record
 from tests.support.browsing import PHONE, Visitor
-from tests.support.people import PASSWORD
+from tests.support.new_job import (
+    BATCH,
+    CONTIG,
+    GOOD,
+    JOB,
+    SAMPLES,
+    begin,
+    choose_panel,
+    files_of,
+    jobs_of_alice,
+    text_of,
+    upload,
+)
 from tests.support.world import World
-
-SAMPLES = tuple(f"S{number:02}" for number in range(25))
-CONTIG = {"20": "##contig=<ID=20,length=63025520>", "chr20": "##contig=<ID=chr20,length=64444167>"}
-JOB = re.compile(r"/ui/jobs/[0-9a-f-]{36}$")
-BATCH = re.compile(r"/ui/batches/[0-9a-f-]{36}$")
-
-
-def text_of(chromosome: str = "20", records: int = 40, samples: tuple[str, ...] = SAMPLES) -> str:
-    lines = [
-        record(1_000_000 + 1000 * place, chromosome=chromosome, genotypes=["0/1"] * len(samples))
-        for place in range(records)
-    ]
-    contig = (CONTIG[chromosome],) if chromosome in CONTIG else ()
-    return header(samples, *contig) + "".join(lines)
-
-
-def upload(name: str, content: bytes) -> Any:
-    return {"name": name, "mimeType": "application/gzip", "buffer": content}
-
-
-GOOD = upload("chr20.vcf.gz", bgzf(text_of()))
-
-
-async def begin(visitor: Visitor, path: str = "/ui/jobs/new") -> Page:
-    visitor.expected.append("404")  # the pages that this one leads to have tests of their own
-    await visitor.sign_in("alice", PASSWORD)
-    return await visitor.open(path)
-
-
-async def choose_panel(page: Page, service_id: int, panel_id: int) -> None:
-    card = page.locator(f"#service-{service_id}")
-    await card.locator("input[name=service]").check()
-    await card.locator(f"#panel-{service_id}-{panel_id}").check()
-    await expect(card.get_by_label("Phasing")).to_be_visible()
-    await expect(page.locator("#sending .receiver")).not_to_contain_text(["still to be chosen"])
-
-
-async def jobs_of_alice(world: World) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = await world.alice.call("GET", "/jobs", expect=200)
-    return found
-
-
-def files_of(page: Page) -> Any:
-    return page.locator("#f-input_file")
 
 
 async def test_job_when_submitted_then_progress_is_shown_and_it_is_made_as_chosen(
