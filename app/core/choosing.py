@@ -1,8 +1,8 @@
 """What a person chose on the page of a new job, and how the form of `POST /jobs` says the same. Pure.
 
-The page's own fields carry the id of the service that they are about: `service` (one for each service), `panel-3`, `population-3`,
-`phasing-3`, `option-3-r2Filter`. Everything reads them from here: the address of a half-filled page, the form that is sent
-without scripts, and the check before an upload.
+The page's own fields carry the id of the service that they are about: `service=3` (one for each service), `panel-3=7` (one for
+each panel), `population-3-7` (of that panel), `phasing-3`, `option-3-r2Filter`. Everything reads them from here: the address of a
+half-filled page, the form that is sent without scripts, and the check before an upload.
 """
 
 import json
@@ -23,17 +23,17 @@ _SERVICE_FIELD = re.compile(r"(panel|population|phasing|option)-([0-9]{1,18})(?:
 _TARGET = re.compile(rf"{TARGETS_FIELD}\[([0-9]{{1,2}})\](?:\.(\w+))?")
 _ID = re.compile(r"[0-9]{1,18}")
 _PAGE_WORDS = {"service_id": "service", "reference_panel_id": "panel", "options": "option"}
-_OF_A_SERVICE = frozenset({"service", "panel", "population", "phasing", "option", "build"})
+_OF_A_SERVICE = frozenset({"service", "panel", "population", "phasing", "option"})
 _MODES = {"imputation": "Quality control and imputation", "qconly": "Quality control only"}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One chosen service and what was chosen there; empty texts mean that nothing was said."""
+    """One chosen service and what was chosen there; an empty text means that nothing was said. `populations` are by panel."""
 
     service_id: int
-    panel_id: int | None = None
-    population: str = ""
+    panel_ids: tuple[int, ...] = ()
+    populations: Mapping[int, str] = field(default_factory=dict)
     phasing: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,6 +47,11 @@ class Choices:
     build: str = ""
     places: tuple[Place, ...] = ()
     file_ids: tuple[int, ...] = ()
+
+    @property
+    def targets(self) -> list[tuple[Place, int | None]]:
+        """Give a place and a panel for each job that will be made; None where the panel is still to be chosen."""
+        return [(place, panel) for place in self.places for panel in place.panel_ids or (None,)]
 
     def place(self, service_id: int) -> Place | None:
         """Give what was chosen for a service; None when the service was not."""
@@ -69,27 +74,33 @@ def read_choices(fields: Iterable[tuple[str, str]]) -> Choices:
     plain: dict[str, str] = {}
     services: list[int] = []
     files: list[int] = []
-    told: dict[tuple[str, int], str] = {}
+    panels: dict[int, list[int]] = {}
+    populations: dict[int, dict[int, str]] = {}
+    phasings: dict[int, str] = {}
     options: dict[int, dict[str, str]] = {}
-    for name, value in fields:
+    for name, raw in fields:
+        value = raw.strip()
+        what, service_id, rest = _parts(name)
         if name == "service":
             _add_id(services, value)
         elif name == "input_file_id":
             _add_id(files, value)
-        elif match := _SERVICE_FIELD.fullmatch(name):
-            what, service_id, option = match[1], int(match[2]), match[3]
-            if what == "option" and option:
-                options.setdefault(service_id, {})[option] = value.strip()
-            elif what != "option" and not option:
-                told[what, service_id] = value.strip()
+        elif what == "panel":
+            _add_id(panels.setdefault(service_id, []), value)
+        elif what == "population" and (panel_id := _number(rest)) is not None:
+            populations.setdefault(service_id, {})[panel_id] = value
+        elif what == "phasing":
+            phasings[service_id] = value
+        elif what == "option" and rest:
+            options.setdefault(service_id, {})[rest] = value
         else:
-            plain[name] = value.strip()
+            plain[name] = value
     places = tuple(
         Place(
             service_id,
-            _number(told.get(("panel", service_id), "")),
-            told.get(("population", service_id), ""),
-            told.get(("phasing", service_id), ""),
+            tuple(panels.get(service_id, ())),
+            populations.get(service_id, {}),
+            phasings.get(service_id, ""),
             options.get(service_id, {}),
         )
         for service_id in services[:MAX_TARGETS]
@@ -103,6 +114,11 @@ def read_choices(fields: Iterable[tuple[str, str]]) -> Choices:
     )
 
 
+def _parts(name: str) -> tuple[str, int, str]:
+    match = _SERVICE_FIELD.fullmatch(name)
+    return ("", 0, "") if match is None else (match[1], int(match[2]), match[3] or "")
+
+
 def choices_of(job: Job, panels: Iterable[Panel], file_ids: Iterable[int]) -> Choices:
     """Give the choices that a job was made of, with those `panels` of its service that can be chosen now."""
     offered = list(panels)
@@ -112,8 +128,8 @@ def choices_of(job: Job, panels: Iterable[Panel], file_ids: Iterable[int]) -> Ch
     )
     place = Place(
         job.service_id,
-        None if panel is None else panel.id,
-        job.population or "",
+        () if panel is None else (panel.id,),
+        {} if panel is None else {panel.id: job.population or ""},
         (job.phasing_engine or DEFAULT_PHASING) if job.phasing else NO_PHASING,
         job.options,
     )
@@ -127,8 +143,11 @@ def page_fields(choices: Choices) -> list[tuple[str, str]]:
     for place in choices.places:
         pairs += [
             ("service", str(place.service_id)),
-            (f"panel-{place.service_id}", str(place.panel_id or "")),
-            (f"population-{place.service_id}", place.population),
+            *((f"panel-{place.service_id}", str(panel_id)) for panel_id in place.panel_ids),
+            *(
+                (f"population-{place.service_id}-{panel_id}", place.populations.get(panel_id, ""))
+                for panel_id in place.panel_ids
+            ),
             (f"phasing-{place.service_id}", place.phasing),
             *((f"option-{place.service_id}-{name}", text) for name, text in place.options.items()),
         ]
@@ -136,12 +155,13 @@ def page_fields(choices: Choices) -> list[tuple[str, str]]:
 
 
 def form_fields(choices: Choices) -> dict[str, str]:
-    """Give the fields of `POST /jobs`, without files: of one service by themselves, of several as `targets`."""
+    """Give the fields of `POST /jobs`, without files: of one job by themselves, of several as `targets`."""
     fields = {"name": choices.name, "description": choices.description, "build": choices.build}
-    if len(choices.places) > 1:
-        fields[TARGETS_FIELD] = json.dumps([_target(place) for place in choices.places])
-    elif choices.places:
-        target = _target(choices.places[0])
+    targets = [_target(place, panel_id) for place, panel_id in choices.targets]
+    if len(targets) > 1:
+        fields[TARGETS_FIELD] = json.dumps(targets)
+    elif targets:
+        target = targets[0]
         options = target.pop("options", None)
         fields |= {name: str(value) for name, value in target.items()}
         if options:
@@ -149,12 +169,12 @@ def form_fields(choices: Choices) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _target(place: Place) -> dict[str, Any]:
+def _target(place: Place, panel_id: int | None) -> dict[str, Any]:
     options = {name: value for name, value in place.options.items() if value}
     target: dict[str, Any] = {
         "service_id": place.service_id,
-        "reference_panel_id": place.panel_id,
-        "population": place.population,
+        "reference_panel_id": panel_id,
+        "population": "" if panel_id is None else place.populations.get(panel_id, ""),
         "phasing": place.phasing,
         "options": options,
     }
@@ -171,7 +191,7 @@ def ensure_chosen(choices: Choices) -> None:
     wrong += [
         FieldError(f"panel-{place.service_id}", "Choose a reference panel")
         for place in choices.places
-        if place.panel_id is None
+        if not place.panel_ids
     ]
     if wrong:
         raise InvalidInput(
@@ -195,9 +215,12 @@ def _page_field(name: str, choices: Choices) -> str:
     if match := _TARGET.fullmatch(name):
         index, name = int(match[1]), match[2] or "service"
     word = _PAGE_WORDS.get(name, name)
-    if word == "build" or word not in _OF_A_SERVICE or index >= len(choices.places):
+    targets = choices.targets
+    if word not in _OF_A_SERVICE or index >= len(targets):
         return word
-    return f"{word}-{choices.places[index].service_id}"
+    place, panel_id = targets[index]
+    field_name = f"{word}-{place.service_id}"
+    return f"{field_name}-{panel_id}" if word == "population" and panel_id else field_name
 
 
 def phasing_choices(service: Service) -> list[tuple[str, str]]:

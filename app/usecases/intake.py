@@ -19,7 +19,7 @@ from app.genotypes.findings import Finding, InspectionError, StructureError
 from app.genotypes.sniff import sniff
 from app.storage import PendingFile, StoredFile
 from app.usecases.deps import Actor, Deps
-from app.usecases.room import Room
+from app.usecases.room import FORM_BYTES, Room
 
 _INSPECTIONS = {
     "timeout": "The check of the file took too long",
@@ -76,6 +76,10 @@ class Intake:
         self._room = Room(deps, actor)
         self.files: list[IncomingFile] = []
         self.stored: list[StoredFile] = []
+
+    async def ensure_room(self, size_bytes: int) -> None:
+        """See that so much can be stored; it is kept free as long as the intake is open. Raises QuotaExceeded."""
+        await self._room.reserve(size_bytes + FORM_BYTES)
 
     async def open(self, raw_name: str, expected_bytes: int | None) -> IncomingFile:
         """Begin a file; `expected_bytes` is the most that it and the files behind it can be. Raises StorageFull, QuotaExceeded."""

@@ -5,7 +5,11 @@
 // them in the words of the API), the files go to POST /jobs, and the page of what was made is opened. An Idempotency-Key made of
 // everything that is sent lets a retry, a second press and a second tab find the job that the first has made.
 
-import { askToSignIn, closeDialog } from "./app.js";
+import { askToSignIn } from "./app.js";
+import { copyOf, count, element, findingBox, keep, kept, percent, sentence, size } from "./new-job-parts.js";
+import { clearProblems, forget, showProblem } from "./new-job-problems.js";
+import { countJobs, refresh, writeAddress } from "./new-job-services.js";
+import { Pace, digest } from "./new-job-upload.js";
 import { localise } from "./times.js";
 import { compare, inspect, judgeBuild } from "./vcf-header.js";
 
@@ -15,9 +19,9 @@ const input = document.getElementById("f-input_file");
 const drop = document.getElementById("drop");
 const list = document.getElementById("picked");
 const build = document.getElementById("f-build");
-const problemBox = document.getElementById("problem");
 const DRAFT = "new-job:draft";
 const SEED = "new-job:seed";
+const TITLE = document.title;
 
 /** What was picked here: {file, facts, item}; facts are null while the file is being looked at. */
 let picked = [];
@@ -25,62 +29,6 @@ let buildIsOurs = !build.value;
 let sending = null;
 
 form.classList.add("has-script");
-
-// ---- Small things
-
-function element(name, text = "", attributes = {}) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-}
-
-function copyOf(template, texts) {
-  const made = document.getElementById(template).content.firstElementChild.cloneNode(true);
-  for (const [name, text] of Object.entries(texts)) {
-    const place = made.querySelector(`[data-${name}]`);
-    if (text) place.textContent = text;
-    else place.remove();
-  }
-  return made;
-}
-
-function size(bytes) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let [value, unit] = [bytes, 0];
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return unit ? `${value.toFixed(1)} ${units[unit]}` : `${value} B`;
-}
-
-function duration(seconds) {
-  const whole = Math.max(1, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
-}
-
-const count = (number) => number.toLocaleString("en").replaceAll(",", "\u202f");
-const findingBox = (finding) => copyOf(`t-${finding.level}`, { message: finding.message, action: finding.action });
-
-function keep(storage, key, value) {
-  try {
-    if (value === null) storage.removeItem(key);
-    else storage.setItem(key, value);
-  } catch {
-    // A browser that keeps nothing loses only what it was to keep.
-  }
-}
-
-function kept(storage, key) {
-  try {
-    return storage.getItem(key);
-  } catch {
-    return null;
-  }
-}
 
 // ---- Files
 
@@ -101,6 +49,8 @@ async function take(files) {
     const drawn = drawFile(one);
     one.item.replaceWith(drawn);
     one.item = drawn;
+    const worst = one.facts.findings.find((finding) => finding.level === "bad");
+    document.getElementById("looked").textContent = `${file.name}: ${worst?.message ?? "nothing wrong at first sight."}`;
     judgeSet();
   }
   judgeSet();
@@ -235,15 +185,6 @@ function tellBuild() {
   refresh(".choice.is-chosen");
 }
 
-/** Let the server draw services anew; after what is on its way, since an answer replaces the part that asked. */
-function refresh(parts) {
-  if (form.querySelector(".htmx-request")) {
-    setTimeout(refresh, 100, parts);
-    return;
-  }
-  for (const part of form.querySelectorAll(parts)) window.htmx.trigger(part, "refresh");
-}
-
 function judgeBuildHint() {
   const hint = document.getElementById("h-build");
   const told = compare(allFacts()).build;
@@ -264,33 +205,6 @@ form.addEventListener("change", (event) => {
   writeAddress();
 });
 
-/** The page's address holds the choices: it can be reloaded, and come back to. */
-function writeAddress() {
-  const query = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) {
-    if (typeof value === "string" && value && !["name", "description", "idempotency_key"].includes(name)) query.append(name, value);
-  }
-  const text = query.toString();
-  if (text.length < 4000) history.replaceState(history.state, "", text ? `?${text}` : location.pathname);
-}
-
-document.body.addEventListener("htmx:afterSettle", () => {
-  writeAddress();
-  agree();
-});
-
-/** Answers to two quick choices may come in any order; the last word on what will be sent is the form's. */
-function agree() {
-  const chosen = [...form.querySelectorAll("[name=service]:checked")].map((box) => box.value);
-  const told = [...form.querySelectorAll("[data-receiver]")].map((box) => box.dataset.receiver);
-  const differs = chosen.length !== told.length || chosen.some((id) => !told.includes(id));
-  if (differs && chosen.length && !form.querySelector(".htmx-request")) refresh(`#service-${chosen[0]}`);
-}
-document.body.addEventListener("credential-saved", () => {
-  closeDialog();
-  refresh(".choice");
-});
-
 for (const name of ["name", "description"]) {
   const field = document.getElementById(`f-${name}`);
   const draft = JSON.parse(kept(sessionStorage, DRAFT) ?? "{}");
@@ -299,69 +213,6 @@ for (const name of ["name", "description"]) {
     const both = Object.fromEntries(["name", "description"].map((one) => [one, document.getElementById(`f-${one}`).value]));
     keep(sessionStorage, DRAFT, JSON.stringify(both));
   });
-}
-
-// ---- What is wrong
-
-function forget(field) {
-  for (const old of document.querySelectorAll(`[data-error-of="${CSS.escape(field)}"], [id="e-${CSS.escape(field)}"]`)) old.remove();
-  const place = placeOf(field);
-  place?.querySelector("[aria-invalid]")?.removeAttribute("aria-invalid");
-}
-
-function placeOf(field) {
-  return document.querySelector(`[data-field="${CSS.escape(field)}"]`) ?? document.getElementById(field);
-}
-
-function showErrors(errors) {
-  const lost = [];
-  for (const { field, message } of errors) {
-    const place = placeOf(field);
-    if (!place) {
-      lost.push(message);
-      continue;
-    }
-    const text = message.charAt(0).toUpperCase() + message.slice(1);
-    const line = copyOf("t-error", { message: /[.!?]$/.test(text) ? text : `${text}.` });
-    line.dataset.errorOf = field;
-    line.id = `e-${field}`;
-    (place.querySelector(":scope > .field") ?? place).append(line);
-    const control = place.querySelector("select, textarea, input:not([type=radio], [type=hidden])");
-    control?.setAttribute("aria-invalid", "true");
-    (control ?? place).setAttribute("aria-describedby", line.id);
-  }
-  return lost;
-}
-
-/** Show a refusal: as a whole above the form, and at its fields. */
-function showProblem(problem, services = []) {
-  clearProblems();
-  const errors = (problem.errors ?? []).map((item) => ({ ...item, field: pageField(item.field, services) }));
-  const lost = showErrors(errors).filter((message) => message !== problem.message);
-  const action = /\b(GET|POST|PUT|PATCH|DELETE) \/|\bcurl\b/.test(problem.action ?? "") ? "" : problem.action;
-  const box = copyOf("t-bad", { message: sentence(problem.message ?? "That did not work."), action: [...lost, action].filter(Boolean).join(" ") });
-  box.setAttribute("role", "alert");
-  problemBox.replaceChildren(box);
-  if (problem.service_id) refresh(`#service-${Number(problem.service_id)}`);
-  problemBox.focus();
-  problemBox.scrollIntoView({ block: "center" });
-}
-
-const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
-
-function clearProblems() {
-  problemBox.replaceChildren();
-  for (const old of form.querySelectorAll("[data-error-of], p.error[id^='e-']")) old.remove();
-  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
-}
-
-/** POST /jobs names its own fields; here each belongs to a service. */
-function pageField(name, services) {
-  const match = /^targets\[(\d+)\](?:\.(\w+))?$/.exec(name);
-  const service = services[match ? Number(match[1]) : 0];
-  const own = match ? (match[2] ?? "service_id") : name;
-  const word = { service_id: "service", reference_panel_id: "panel", options: "option", population: "population", phasing: "phasing" }[own];
-  return word && service ? `${word}-${service}` : own;
 }
 
 // ---- Sending
@@ -394,10 +245,12 @@ function phase(text, pace = "", share = null) {
   document.getElementById("pace").textContent = pace;
   if (share === null) bar.removeAttribute("value");
   else bar.value = share * 1000;
+  document.title = share ? `${percent(share)} · ${text}` : TITLE;
 }
 
 function end() {
   sending = null;
+  document.title = TITLE;
   document.getElementById("again").hidden = true;
   document.getElementById("bar").hidden = false;
   show("ready");
@@ -421,6 +274,7 @@ async function send() {
   document.getElementById("stop").focus();
   const fields = new FormData(form);
   fields.delete("input_file");
+  fields.set("upload_bytes", picked.reduce((sum, one) => sum + one.file.size, 0));
   const own = sending;
   const answer = await ask(new URLSearchParams([...fields]));
   if (sending !== own) return;
@@ -454,11 +308,11 @@ function upload(checked) {
   for (const { file } of picked) body.append("input_file", file, file.name);
   const said = [...body].map(([name, value]) => (typeof value === "string" ? [name, value] : [name, value.name, value.size, value.lastModified]));
   const key = `${seed}.${digest(JSON.stringify(said))}`;
-  sending = { upload: () => start(body, key, checked.services), stop: end };
+  sending = { upload: () => start(body, key, checked.targets), stop: end };
   sending.upload();
 }
 
-function start(body, key, services) {
+function start(body, key, targets) {
   const request = new XMLHttpRequest();
   const own = sending;
   const pace = new Pace();
@@ -478,15 +332,34 @@ function start(body, key, services) {
   });
   request.upload.addEventListener("load", () => phase("Checking the files…", "All of it has arrived. Every record is read before the job is made; large files take a while."));
   request.addEventListener("load", () => {
-    if (sending === own) answered(request, services);
+    if (sending === own) answered(request, targets);
   });
-  request.addEventListener("error", () => {
-    if (sending === own) broken("The connection broke", "Nothing is lost: try again. If it had arrived all the same, no second job is made.");
+  request.addEventListener("error", async () => {
+    const changed = await findChanged();
+    if (sending !== own) return;
+    if (changed) {
+      end();
+      showProblem({ message: `${changed} was changed or moved since it was chosen`, errors: [{ field: "input_file", message: "Remove it and choose it again" }] });
+    } else {
+      broken("The connection broke", "Nothing is lost: try again. If it had arrived all the same, no second job is made.");
+    }
   });
   request.send(body);
 }
 
-function answered(request, services) {
+/** A browser does not say why it could not read a file on; it refuses to begin with one that is not what it was. */
+async function findChanged() {
+  for (const { file } of picked) {
+    try {
+      await file.slice(0, 1).arrayBuffer();
+    } catch {
+      return file.name;
+    }
+  }
+  return null;
+}
+
+function answered(request, targets) {
   let answer = null;
   try {
     answer = JSON.parse(request.responseText);
@@ -511,7 +384,7 @@ function answered(request, services) {
     seed = `${form.elements.idempotency_key.value}${Math.random().toString(36).slice(2, 8)}`;
     keep(localStorage, SEED, seed);
     showProblem({ message: "A file with this name has made a job already, and has changed since", action: "Look at your jobs. If you want this one as well, press Submit once more." });
-  } else showProblem(answer ?? { message: "That did not work", action: "Try again." }, services);
+  } else showProblem(answer ?? { message: "That did not work", action: "Try again." }, targets);
 }
 
 function broken(message, action) {
@@ -520,23 +393,6 @@ function broken(message, action) {
   const again = document.getElementById("again");
   again.hidden = false;
   again.focus();
-}
-
-/** How fast it goes, over the last seconds. */
-class Pace {
-  constructor() {
-    this.marks = [[performance.now(), 0]];
-  }
-
-  tell(loaded, total) {
-    const now = performance.now();
-    this.marks.push([now, loaded]);
-    while (this.marks.length > 2 && now - this.marks[0][0] > 8000) this.marks.shift();
-    const [then, had] = this.marks[0];
-    const speed = (loaded - had) / Math.max(0.001, (now - then) / 1000);
-    const left = now - then > 500 && speed > 0 ? ` · ${duration((total - loaded) / speed)} left` : "";
-    return `${size(loaded)} of ${size(total)} · ${size(Math.round(speed))}/s${left}`;
-  }
 }
 
 /** All tabs that were open when a job was made say the same key for the same content; pages loaded later begin anew. */
@@ -550,18 +406,6 @@ function readSeed() {
 
 let seed = readSeed();
 
-/** A short digest of a text (cyrb53); what it stands for is compared by the platform. */
-function digest(text) {
-  let [a, b] = [0xdeadbeef, 0x41c6ce57];
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    a = Math.imul(a ^ code, 2654435761);
-    b = Math.imul(b ^ code, 1597334677);
-  }
-  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
-  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
-  return (4294967296 * (2097151 & b) + (a >>> 0)).toString(36);
-}
-
 judgeSet();
+countJobs();
 localise(form);

@@ -303,8 +303,12 @@ class HeaderReader {
   /** BAM, BCF and indexes are BGZF files as well. */
   isSomethingElse(bytes) {
     const known = bytes.length ? KINDS.find(([magic]) => magic.every((byte, index) => bytes[index] === byte)) : null;
-    if (!known) return false;
+    if (!known && (!bytes.length || bytes[0] === 35 || bytes[0] === 0xef)) return false;
     this.facts.kind = "other";
+    if (!known) {
+      this.stop("not_a_vcf", "It is compressed, but what is in it is not a VCF.", "Export the genotypes as VCF, one file per chromosome, and compress each with bgzip.");
+      return true;
+    }
     this.stop(known[1], `It is ${known[2]}.`, ADVICE[known[1]] ?? "Choose a bgzipped VCF.");
     return true;
   }

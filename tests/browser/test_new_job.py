@@ -1,62 +1,30 @@
 """A new job at a browser: looked at before it leaves, sent with its progress shown, made once."""
 
 import asyncio
+import random
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Visit
 from tests.genotypes.vcf_files import bgzf, header, plain_gzip, record
 from tests.support.browsing import PHONE, Visitor
-from tests.support.people import PASSWORD
+from tests.support.new_job import (
+    BATCH,
+    CONTIG,
+    GOOD,
+    JOB,
+    SAMPLES,
+    begin,
+    choose_panel,
+    files_of,
+    jobs_of_alice,
+    text_of,
+    upload,
+)
 from tests.support.world import World
-
-SAMPLES = tuple(f"S{number:02}" for number in range(25))
-CONTIG = {"20": "##contig=<ID=20,length=63025520>", "chr20": "##contig=<ID=chr20,length=64444167>"}
-JOB = re.compile(r"/ui/jobs/[0-9a-f-]{36}$")
-BATCH = re.compile(r"/ui/batches/[0-9a-f-]{36}$")
-
-
-def text_of(chromosome: str = "20", records: int = 40, samples: tuple[str, ...] = SAMPLES) -> str:
-    lines = [
-        record(1_000_000 + 1000 * place, chromosome=chromosome, genotypes=["0/1"] * len(samples))
-        for place in range(records)
-    ]
-    contig = (CONTIG[chromosome],) if chromosome in CONTIG else ()
-    return header(samples, *contig) + "".join(lines)
-
-
-def upload(name: str, content: bytes) -> Any:
-    return {"name": name, "mimeType": "application/gzip", "buffer": content}
-
-
-GOOD = upload("chr20.vcf.gz", bgzf(text_of()))
-
-
-async def begin(visitor: Visitor, path: str = "/ui/jobs/new") -> Page:
-    visitor.expected.append("404")  # the pages that this one leads to have tests of their own
-    await visitor.sign_in("alice", PASSWORD)
-    return await visitor.open(path)
-
-
-async def choose_panel(page: Page, service_id: int, panel_id: int) -> None:
-    card = page.locator(f"#service-{service_id}")
-    await card.locator("input[name=service]").check()
-    await card.locator(f"#panel-{service_id}-{panel_id}").check()
-    await expect(card.get_by_label("Phasing")).to_be_visible()
-    await expect(page.locator("#sending .receiver")).not_to_contain_text(["still to be chosen"])
-
-
-async def jobs_of_alice(world: World) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = await world.alice.call("GET", "/jobs", expect=200)
-    return found
-
-
-def files_of(page: Page) -> Any:
-    return page.locator("#f-input_file")
 
 
 async def test_job_when_submitted_then_progress_is_shown_and_it_is_made_as_chosen(
@@ -89,6 +57,13 @@ async def test_job_when_submitted_then_progress_is_shown_and_it_is_made_as_chose
     await expect(page.locator("#phase")).to_have_text("Sending your files…")
     await expect(page.locator("#pace")).to_contain_text(re.compile(r"of .*B · .*/s"))
     await visitor.ensure_accessible()
+    leaving = "dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert await page.evaluate(leaving) is False
+    await page.get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_role("button", name="Submit")).to_be_focused()
+    assert await page.evaluate(leaving) is True
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.locator("#phase")).to_have_text("Sending your files…")
     await page.wait_for_url(JOB, timeout=20_000)
 
     (job,) = await jobs_of_alice(world)
@@ -128,7 +103,17 @@ async def test_files_when_they_would_be_refused_then_it_is_told_before_any_uploa
 
     for name in ("cut.vcf.gz", "gzip.vcf.gz", "notes.txt.gz"):
         await page.get_by_role("button", name=f"Remove {name}").click()
-    await files_of(page).set_input_files([GOOD])
+    dropped = await page.evaluate_handle(
+        """(bytes) => {
+            const data = new DataTransfer();
+            data.items.add(new File([Uint8Array.from(bytes)], "dropped.vcf.gz"));
+            return data;
+        }""",
+        list(GOOD["buffer"]),
+    )
+    await page.locator("#drop").dispatch_event("drop", {"dataTransfer": dropped})
+    await expect(page.locator(".picked-file")).to_contain_text("dropped.vcf.gz")
+    await expect(page.get_by_label("Genome build")).to_have_value("hg19")
     await page.get_by_label("Genome build").select_option("hg38")
     await expect(page.locator("#set-findings")).to_contain_text("hg38 files must call it chr20")
     await expect(page.locator("#set-findings")).to_contain_text("looks like hg19")
@@ -247,6 +232,38 @@ async def test_upload_when_the_connection_breaks_then_a_retry_finds_the_same_job
     assert page.url.endswith(job["id"])
 
 
+async def test_upload_when_refused_on_its_way_then_it_is_told_and_all_is_kept(
+    visitor: Visitor, world: World, tmp_path: Path
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    rng = random.Random(20)
+    lines = [
+        record(1000 + place, info=rng.randbytes(2000).hex(), genotypes=["0/1"] * len(SAMPLES))
+        for place in range(2000)
+    ]
+    file = tmp_path / "large.vcf.gz"
+    file.write_bytes(bgzf(header(SAMPLES, CONTIG["20"]) + "".join(lines)))
+    await files_of(page).set_input_files(file)
+    await choose_panel(page, service_id, panel_id)
+
+    async def fill_up(route: Route) -> None:
+        answer = await route.fetch()
+        object.__setattr__(world.platform.deps.settings, "max_stored_bytes_per_user", 1000)
+        await route.fulfill(response=answer)
+
+    await page.route("**/check", fill_up, times=1)
+    visitor.expected.append("403")
+    await page.get_by_role("button", name="Submit").click()
+    full = page.get_by_role("alert").filter(has_text="storage on this platform is full")
+    await expect(full).to_be_visible(timeout=20_000)
+
+    # The next time it is known before anything is sent.
+    await page.route("**/jobs", lambda route: route.abort())
+    await page.get_by_role("button", name="Submit").click()
+    await expect(full).to_be_visible()
+
+
 async def test_sign_in_when_it_ended_then_nothing_is_lost(visitor: Visitor, world: World) -> None:
     service_id, panel_id = await world.add_service(await world.sandbox())
     page = await begin(visitor)
@@ -279,7 +296,7 @@ async def test_batch_when_two_services_are_chosen_by_keyboard_alone_then_both_ge
         await page.keyboard.press("Tab")
         await expect(panel).to_be_focused()
         await page.keyboard.press("Space")
-        await expect(page.locator(f"#f-population-{service_id}")).to_be_visible()
+        await expect(page.locator(f"#f-population-{service_id}-{panel_id}")).to_be_visible()
     await page.locator("#f-name").focus()
     await page.keyboard.type("Two panels")
     await page.keyboard.press("Enter")
@@ -287,6 +304,36 @@ async def test_batch_when_two_services_are_chosen_by_keyboard_alone_then_both_ge
     batch = await world.alice.call("GET", f"/batches/{page.url.rpartition('/')[2]}", expect=200)
     assert [job["service_id"] for job in batch["jobs"]] == [place[0] for place in places]
     assert batch["name"] == "Two panels"
+
+
+async def test_batch_when_two_panels_of_a_service_are_chosen_then_each_gets_a_job(
+    visitor: Visitor, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    panels = await world.alice.call("GET", f"/services/{service_id}/reference-panels")
+    other = panels[1]
+    page = await begin(visitor)
+    await files_of(page).set_input_files([GOOD])
+    await page.locator(f"#service-check-{service_id}").check()
+    await expect(page.locator(f"#panel-{service_id}")).to_be_visible()
+
+    async def answer_late(route: Route) -> None:
+        await asyncio.sleep(0.3)
+        await route.continue_()
+
+    # The answer to the first comes after the second was ticked, and must not untick it.
+    await page.route("**/new/service?*", answer_late)
+    await page.locator(f"#panel-{service_id}-{panel_id}").check()
+    await page.locator(f"#panel-{service_id}-{other['id']}").check()
+    await page.get_by_label(f"Population for {other['name']}").select_option("eur")
+    await expect(page.locator("#sending")).to_contain_text(other["name"])
+    await page.get_by_role("button", name="Submit 2 jobs").click()
+    await page.wait_for_url(BATCH)
+    jobs = {job["reference_panel_id"]: job for job in await jobs_of_alice(world)}
+    assert {key: job["population"] for key, job in jobs.items()} == {
+        panel_id: "mixed",
+        other["id"]: "eur",
+    }
 
 
 async def test_form_when_there_are_no_scripts_then_it_makes_the_same_job(

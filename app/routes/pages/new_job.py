@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 from aiohttp import web
-from multidict import MultiMapping
+from multidict import MultiDict, MultiMapping
 
 from app.core.choosing import (
     Choices,
@@ -86,8 +86,13 @@ async def show_service(call: Call) -> web.Response:
 
 
 async def check(call: Call) -> web.Response:
-    """Judge the choices before anything is uploaded; give the fields that `POST /jobs` takes for them."""
-    choices = read_choices((call.fields or {}).items())
+    """Judge the choices before anything is uploaded; give the fields that `POST /jobs` takes for them.
+
+    `upload_bytes` says how large the files are together that will be.
+    """
+    given: MultiMapping[str] = MultiDict() if call.fields is None else call.fields
+    choices = read_choices(given.items())
+    upload_bytes = given.get("upload_bytes", "")
     try:
         ensure_chosen(choices)
         fields = form_fields(choices)
@@ -96,13 +101,13 @@ async def check(call: Call) -> web.Response:
             for name, value in fields.items():
                 form.take_field(name, value)
             await form.judge()
+            if re.fullmatch(r"[0-9]{1,15}", upload_bytes):
+                await intake.ensure_room(int(upload_bytes))
     except AppError as error:
         at_page_fields(error, choices).action = way_out(error)
         return problem.respond(error, call.request[REQUEST_ID])
-    services = [place.service_id for place in choices.places]
-    return json_response(
-        {"fields": fields, "services": services, "input_file_ids": choices.file_ids}
-    )
+    targets = [(place.service_id, panel_id) for place, panel_id in choices.targets]
+    return json_response({"fields": fields, "targets": targets, "input_file_ids": choices.file_ids})
 
 
 async def submit(call: Call) -> web.Response:

@@ -65,28 +65,17 @@ class Card:
         return is_plain(self.service.base_url)
 
     @property
-    def panel(self) -> Panel | None:
-        """Give the chosen panel; the only one counts as chosen."""
-        panels = self.offer.panels
-        if self.place is not None:
-            chosen = next((item for item in panels if item.id == self.place.panel_id), None)
-            if chosen is not None:
-                return chosen
-        return panels[0] if len(panels) == 1 else None
+    def panels(self) -> list[Panel]:
+        """Give the chosen panels; the only one that there is counts as chosen."""
+        offered = self.offer.panels
+        chosen = () if self.place is None else self.place.panel_ids
+        found = [panel for panel in offered if panel.id in chosen]
+        return found or (offered if len(offered) == 1 else [])
 
-    @property
-    def populations(self) -> list[tuple[str, str]]:
-        panel = self.panel
-        return [] if panel is None else [(item["key"], item["label"]) for item in panel.populations]
-
-    @property
-    def population(self) -> str:
+    def population(self, panel: Panel) -> str:
         """Give the chosen population, where the panel has it; else the default one."""
-        panel = self.panel
-        if panel is None or self.place is None:
-            return ""
-        wanted = self.place.population.lower()
-        keys = [key for key, _ in self.populations]
+        wanted = "" if self.place is None else self.place.populations.get(panel.id, "").lower()
+        keys = [item["key"] for item in panel.populations]
         return next((key for key in keys if key.lower() == wanted), default_population(panel))
 
     @property
@@ -121,7 +110,7 @@ class Card:
     @property
     def warnings(self) -> list[str]:
         """Say what is worth knowing before a job is sent there."""
-        service, panel, found = self.service, self.panel, list(self.offer.access.warnings)
+        service, found = self.service, list(self.offer.access.warnings)
         if service.maintenance or service.health == "maintenance":
             said = f": {service.maintenance_message}" if service.maintenance_message else ""
             found.append(f"In maintenance{said}. Jobs are taken and wait until it is over.")
@@ -130,11 +119,17 @@ class Card:
         if self.build and service.supported_builds and self.build not in service.supported_builds:
             known = " or ".join(service.supported_builds)
             found.append(f"It does not take input in {self.build}, only in {known}.")
-        elif panel is not None and self.build and panel.builds and self.build not in panel.builds:
-            found.append(
-                f"The panel is in {' and '.join(panel.builds)}: the service lifts your {self.build} positions over."
-            )
         return found
+
+    @property
+    def lift_over(self) -> str:
+        """Say which chosen panels are in another build than the files; nothing where none is."""
+        other = [item for item in self.panels if item.builds and self.build not in item.builds]
+        if not other or not self.build:
+            return ""
+        builds = " and ".join(sorted({build for item in other for build in item.builds}))
+        word = "panel is" if len(other) == 1 else "panels are"
+        return f"The {word} in {builds}: the service lifts your {self.build} positions over."
 
 
 def make_cards(offers: Sequence[Offer], choices: Choices) -> list[Card]:
@@ -151,7 +146,8 @@ def make_form(choices: Choices, cards: Sequence[Card], error: AppError | None = 
     )
     for card in cards:
         if card.place is not None:
-            fields[f"population-{card.id}"] = card.population
+            for panel in card.panels:
+                fields[f"population-{card.id}-{panel.id}"] = card.population(panel)
             fields[f"phasing-{card.id}"] = card.phasing
             for question in card.questions:
                 fields[f"option-{card.id}-{question.id}"] = card.answer(question)

@@ -1,0 +1,57 @@
+// The services on the page of a new job. The server draws them; here is when it is asked to, and the page's address that follows.
+
+const form = document.getElementById("new-job");
+
+/** Let the server draw services anew; after what is on its way, since an answer replaces the part that asked. */
+export function refresh(parts) {
+  if (form.querySelector(".htmx-request")) {
+    setTimeout(refresh, 100, parts);
+    return;
+  }
+  for (const part of form.querySelectorAll(parts)) window.htmx.trigger(part, "refresh");
+}
+
+const asked = new WeakMap();
+const stateOf = (card) => [...card.querySelectorAll("input, select, textarea")].map((one) => `${one.name}=${one.value}:${one.checked}`).join("\n");
+
+document.body.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.target.matches(".choice")) asked.set(detail.xhr, stateOf(detail.target));
+});
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, xhr } = event.detail;
+  if (!target.matches(".choice") || asked.get(xhr) === stateOf(target)) return;
+  event.detail.shouldSwap = false; // it was changed since: this answer would undo that
+  refresh(`#${target.id}`);
+});
+
+/** Each chosen panel is a job. */
+export function countJobs() {
+  const jobs = form.querySelectorAll(".choice.is-chosen [name^=panel-]:checked").length;
+  document.getElementById("submit-text").textContent = jobs > 1 ? `Submit ${jobs} jobs` : "Submit";
+}
+
+/** The page's address holds the choices: it can be reloaded, and come back to. */
+export function writeAddress() {
+  const query = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) {
+    if (typeof value === "string" && value && !["name", "description", "idempotency_key"].includes(name)) query.append(name, value);
+  }
+  const text = query.toString();
+  if (text.length < 4000) history.replaceState(history.state, "", text ? `?${text}` : location.pathname);
+}
+
+document.body.addEventListener("htmx:afterSettle", () => {
+  writeAddress();
+  countJobs();
+  agree();
+});
+
+/** Answers to two quick choices may come in any order; the last word on what will be sent is the form's. */
+function agree() {
+  const chosen = [...form.querySelectorAll("[name=service]:checked")].map((box) => box.value);
+  const told = [...form.querySelectorAll("[data-receiver]")].map((box) => box.dataset.receiver);
+  const differs = chosen.length !== told.length || chosen.some((id) => !told.includes(id));
+  if (differs && chosen.length && !form.querySelector(".htmx-request")) refresh(`#service-${chosen[0]}`);
+}
+// The dialog tells whether the service took it, and is closed by whoever has read that.
+document.body.addEventListener("credential-saved", () => refresh(".choice"));
