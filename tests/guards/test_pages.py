@@ -6,7 +6,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -54,6 +54,7 @@ PUBLIC = frozenset(
 # What whoever is signed in may name, besides what they own.
 COMMON = ("/ui/services/{", "/ui/admin/", "/ui/jobs/new/")
 PRIVATE = [item for item in PAGES if item.access is not Access.PUBLIC]
+SHOWN_OF_ALICE = ("chr20 of my cohort", "chr20.dose.vcf.gz", "alice@example.org")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HTMX = {"HX-Request": "true"}
 FOREIGN = (
@@ -105,6 +106,37 @@ async def send(
     return await client.request(
         method, path, headers={**headers, **(FORM if method == "POST" else {})}
     )
+
+
+def names_of(belongings: Belongings) -> dict[str, object]:
+    """Give everything of alice's under every name that a query or a form may use for it."""
+    ids = belongings.ids
+    job, file, batch = ids["/jobs/{"], ids["/files/{"], ids["/batches/{"]
+    names: dict[str, object] = dict.fromkeys(
+        ("job", "jobs", "id", "ids", "from", "job_id", "retry_of"), [job, job]
+    )
+    names |= dict.fromkeys(("file", "files", "file_id", "input_file_id"), file)
+    names |= dict.fromkeys(("batch", "batch_id"), batch)
+    return names | {"notification": ids["/notifications/{"], "user": 1, "user_id": 1}
+
+
+async def belongings_state(deps: Deps, person: Person) -> dict[str, object]:
+    """Give everything that is stored of somebody, as one figure a table."""
+    tables = (
+        "imputation_jobs",
+        "job_status_updates",
+        "files",
+        "notifications",
+        "user_service_credentials",
+        "batches",
+    )
+    return {
+        table: await deps.pool.fetchval(
+            f"select md5(string_agg(t::text, '|' order by t::text)) from {table} t where user_id = $1",
+            person.id,
+        )
+        for table in tables
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +260,35 @@ async def test_things_when_somebody_else_asks_then_their_pages_do_not_exist(
                     f"{person.user.username}: {item.method} {path}: {answer.status}"
                 )
     assert await state(deps) == before
+
+
+async def test_things_when_somebody_else_names_them_in_a_query_then_nothing_of_them_is_shown(
+    client: Api, belongings: Belongings, bob: Person
+) -> None:
+    query = urlencode(names_of(belongings), doseq=True)
+    for item in PAGES:
+        if item.method == "GET" and item.path.startswith("/ui/") and not is_owned(item):
+            answer = await send(client, item, f"{example(item)}?{query}", cookie(bob))
+            assert answer.status < 500, f"{item.path}: {answer.status}"
+            for word in SHOWN_OF_ALICE:
+                assert word not in answer.text, f"{item.path} shows «{word}»"
+
+
+async def test_things_when_somebody_else_names_them_in_a_form_then_nothing_of_them_changes(
+    client: Api, deps: Deps, belongings: Belongings, alice: Person, bob: Person
+) -> None:
+    before = await belongings_state(deps, alice)
+    acts = ("cancel", "delete", "retry", "read", "on")
+    for item in PAGES:
+        if item.method == "POST" and not is_owned(item) and item.takes_form:
+            for act in acts if "bulk" in item.path else acts[:1]:
+                data = urlencode(
+                    {**names_of(belongings), "action": act, "act": act, "do": act}, doseq=True
+                )
+                path = PATH_PARAM.sub("1", item.path) if "{" in item.path else item.path
+                answer = await client.post(path, headers={**cookie(bob), **FORM}, data=data)
+                assert answer.status < 500, f"{item.path}: {answer.status}"
+    assert await belongings_state(deps, alice) == before
 
 
 async def test_pages_when_whoever_may_asks_then_they_are_there(client: Api, places: Places) -> None:

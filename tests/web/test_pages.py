@@ -217,6 +217,23 @@ async def test_form_when_posted_by_nobody_then_signing_in_leads_home_and_not_to_
     assert (answer.status, answer.headers["Location"]) == (303, "/ui/sign-in")
 
 
+@pytest.mark.parametrize(
+    ("page", "back"),
+    [
+        ("/ui/jobs/new?file=3", "?next=%2Fui%2Fjobs%2Fnew%3Ffile%3D3"),
+        ("/ui/", ""),
+        ("/docs", ""),
+        ("//evil.test/ui/", ""),
+    ],
+)
+async def test_form_when_its_sign_in_has_ended_then_signing_in_leads_back_to_its_page(
+    pages: Api, page: str, back: str
+) -> None:
+    answer = await pages.post("/ui/mine", headers={**FORM, "Referer": pages.base + page})
+
+    assert (answer.status, answer.headers["Location"]) == (303, f"/ui/sign-in{back}")
+
+
 async def test_page_when_method_is_wrong_then_refused(pages: Api) -> None:
     for method in ("DELETE", "PATCH", "PUT"):
         assert (await pages.request(method, "/ui/open")).status == 405
