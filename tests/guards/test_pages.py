@@ -113,7 +113,7 @@ def names_of(belongings: Belongings) -> dict[str, object]:
     ids = belongings.ids
     job, file, batch = ids["/jobs/{"], ids["/files/{"], ids["/batches/{"]
     names: dict[str, object] = dict.fromkeys(
-        ("job", "jobs", "id", "ids", "from", "job_id", "retry_of"), [job, job]
+        ("job", "jobs", "id", "ids", "from", "job_id", "retry_of"), (job, job)
     )
     names |= dict.fromkeys(("file", "files", "file_id", "input_file_id"), file)
     names |= dict.fromkeys(("batch", "batch_id"), batch)
