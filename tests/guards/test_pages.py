@@ -148,6 +148,13 @@ class Places:
     alice: Person
     admin: Person
 
+    def query(self) -> str:
+        """Give what pages and parts may ask for besides."""
+        jobs = [self.belongings.ids["/jobs/{"]] * 2
+        return "?" + urlencode(
+            {"id": self.service_id, "service": self.service_id, "job": jobs}, doseq=True
+        )
+
     def of(self, endpoint: Endpoint) -> tuple[str, Person]:
         """Give a path of a page, and somebody who may see it."""
         person = self.admin if endpoint.access is Access.ADMIN else self.alice
@@ -295,7 +302,7 @@ async def test_pages_when_whoever_may_asks_then_they_are_there(client: Api, plac
     for item in PAGES:
         if item.method == "GET" and (item.access is not Access.PUBLIC or "{" not in item.path):
             path, person = places.of(item)
-            answer = await send(client, item, path, cookie(person))
+            answer = await send(client, item, path + places.query(), cookie(person))
             assert answer.status not in (401, 403, 404), f"{path}: {answer.status}"
             assert answer.status < 500, f"{path}: {answer.status}"
 
@@ -333,7 +340,7 @@ def ensure_strict(path: str, answer: Answer) -> None:
         else:
             assert policy == POLICY, path
             assert headers["X-Frame-Options"] == "DENY", path
-        assert headers["Cache-Control"] == "no-store", path
+            assert headers["Cache-Control"] == "no-store", path
         assert "HX-Request" in headers.get("Vary", "HX-Request"), path
     assert headers["Referrer-Policy"] in ("same-origin", "no-referrer"), path
 
