@@ -150,6 +150,7 @@ async def _queries(story: Story) -> dict[str, str]:
     return {
         "/ui/compare": "?" + "&".join(f"job={job}" for job in pair),
         "/ui/settings/service-credentials/new": f"?service={story.services['down']}",
+        "/ui/jobs/new/service": f"?id={story.services['near']}",
     }
 
 
@@ -161,6 +162,9 @@ def _moments(story: Story, stops: Iterable[Stop]) -> list[Stop]:
         Stop("menu", "/ui/", ALICE, "menu"),
         Stop("filter-empty", "/ui/jobs?q=nothing-is-called-so", ALICE),
     ]
+    if "/ui/jobs/new" in known:
+        chosen = "".join(f"&service={story.services[name]}" for name in ("near", "far", "down"))
+        moments.append(Stop("jobs-new-chosen", f"/ui/jobs/new?build=hg19{chosen}", ALICE))
     moments += [
         Stop(f"{known[path].name}-error", known[path].path, known[path].who, "send-empty")
         for path in ERRORS
