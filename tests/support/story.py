@@ -84,6 +84,8 @@ async def tell(world: World, file: Path, *, engine: str = "instant", crowd: int 
     await _credentials(story, far)
     await _health(story)
     await _rest(story, file)
+    # What tests cannot wait for, and people would wonder at.
+    await story.pool.execute("update services set poll_interval_s = 30")
     await story.pool.execute("analyze")
     return story
 
@@ -239,7 +241,9 @@ async def _clone(story: Story, name: str, changes: dict[str, Any], told: list[st
     values = {
         "id": job_id, "name": name, "remote_name": f"fi-{job_id}", "batch_id": None, "batch_position": None,
         "next_action": None, "next_action_at": None, "results_file_id": None, "completed_at": None, "outcome": None,
-        "results_expire_at": None, "created_at": begun.isoformat(), "started_at": begun.isoformat(), **changes,
+        "results_expire_at": None, "created_at": begun.isoformat(),
+        "started_at": (begun + timedelta(minutes=14)).isoformat(), "submitted_at": (begun + timedelta(minutes=21)).isoformat(),
+        **changes,
     }  # fmt: skip
     await story.pool.execute(CLONE, story.jobs["done"], values)
     await story.pool.execute(COPY_INPUT, story.jobs["done"], job_id)
