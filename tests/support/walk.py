@@ -216,7 +216,7 @@ async def arrive(visitor: Visitor, stop: Stop) -> Page:
 
 async def _settle(page: Page) -> None:
     """Wait until htmx has asked for what the page wants at once, and fonts are there."""
-    await page.evaluate("document.fonts.ready.then(() => true)")
+    await page.evaluate(LOAD_ALL)
     await page.wait_for_function(
         "() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true]')",
         timeout=5000,
@@ -240,6 +240,11 @@ async def faults_of(page: Page, *, widths: Iterable[int] = WIDTHS.values()) -> l
     return found
 
 
+LOAD_ALL = (
+    "async () => { await document.fonts.ready; const lazy = [...document.querySelectorAll('[loading=lazy]')];"
+    " lazy.forEach(item => { item.loading = 'eager'; });"
+    " await Promise.all(lazy.map(item => new Promise(done => { item.onload = done; setTimeout(done, 1000); }))); }"
+)
 SEND_EMPTY = (
     "form => { form.querySelectorAll('[required]').forEach(field => { field.required = false; });"
     " form.noValidate = true; setTimeout(() => form.requestSubmit(), 0); }"
