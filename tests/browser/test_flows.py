@@ -195,8 +195,8 @@ async def test_service_when_its_job_fails_then_the_way_out_is_on_the_page_and_wo
     await expect(page.locator("main")).to_contain_text("strand flips")
     await visitor.ensure_accessible()
     sandbox.set_faults()
-    await page.get_by_role("link", name=re.compile("again|retry", re.IGNORECASE)).first.click()
-    await page.get_by_role("dialog").get_by_role("button").first.click()
+    await page.locator("a[href$='/retry']").first.click()
+    await page.locator("dialog form[action$='/retry'] button").click()
     await page.wait_for_url(
         lambda url: bool(JOB.search(url.partition("?")[0])) and job["id"] not in url
     )
@@ -223,7 +223,7 @@ async def test_list_and_page_when_open_in_two_tabs_then_both_follow_and_one_canc
         await expect(page.locator("#standing")).to_contain_text("Running at")
         await page.get_by_role("link", name="Cancel").first.click()
         await page.get_by_role("dialog").get_by_role("button", name=re.compile("Cancel")).click()
-        await expect(row).to_contain_text("Cancelled")
+        await expect(row).to_contain_text("Cancelled", timeout=20_000)
         await expect(page.locator("#standing")).to_contain_text("cancelled")
 
 
