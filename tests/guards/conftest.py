@@ -90,7 +90,8 @@ async def belongings(deps: Deps, alice: Person) -> Belongings:
     report = await deps.pool.fetchval("select id from files where content_type like 'text/html%'")
     ids = dict(zip(OWNED, (job.id, job.results_file_id, notice, credential, batch), strict=True))
     pages = {page: ids[start] for page, start in OWNED_PAGES.items()}
-    return Belongings({**ids, **pages}, {"file_id": report, "service_id": desk.service.id})
+    parts = {"file_id": report, "service_id": desk.service.id, "panel_id": desk.panel.id}
+    return Belongings({**ids, **pages}, parts)
 
 
 async def state(deps: Deps) -> dict[str, Any]:

@@ -160,13 +160,10 @@ class Places:
         person = self.admin if endpoint.access is Access.ADMIN else self.alice
         if is_owned(endpoint):
             return self.belongings.path(endpoint), person
-        path = endpoint.plain_path
-        user_id = str(self.alice.id)
-        for start, value in (("/ui/admin/users/", user_id), ("/ui/", str(self.service_id))):
-            if path.startswith(start):
-                tried = PATH_PARAM.sub(value, endpoint.path)
-                return (tried if matches(endpoint, tried) else example(endpoint)), person
-        return example(endpoint), person
+        of_user = endpoint.path.startswith("/ui/admin/users/")
+        values = {**self.belongings.parts, "id": self.alice.id if of_user else self.service_id}
+        path = PATH_PARAM.sub(lambda match: str(values.get(match[1], "")), endpoint.path)
+        return (path if matches(endpoint, path) else example(endpoint)), person
 
 
 @pytest.fixture
@@ -300,7 +297,8 @@ async def test_things_when_somebody_else_names_them_in_a_form_then_nothing_of_th
 
 async def test_pages_when_whoever_may_asks_then_they_are_there(client: Api, places: Places) -> None:
     for item in PAGES:
-        if item.method == "GET" and (item.access is not Access.PUBLIC or "{" not in item.path):
+        is_there = "{" not in item.path or item.path.startswith("/ui/services/")
+        if item.method == "GET" and (item.access is not Access.PUBLIC or is_there):
             path, person = places.of(item)
             answer = await send(client, item, path + places.query(), cookie(person))
             assert answer.status not in (401, 403, 404), f"{path}: {answer.status}"
