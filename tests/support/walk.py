@@ -243,17 +243,21 @@ async def faults_of(page: Page, *, widths: Iterable[int] = WIDTHS.values()) -> l
     await page.evaluate(AXE.read_text())
     for width in widths:
         await page.set_viewport_size({"width": width, "height": 844})
+        await page.evaluate(DRAWN)
         if wide := await page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         ):
             found.append(f"{wide} px too wide at {width}: {await page.evaluate(CULPRIT)}")
         for scheme, rules in SCHEMES.items():
             await page.emulate_media(color_scheme=scheme)
+            await page.evaluate(DRAWN)
             found += [f"{width} {scheme} {fault}" for fault in await _axe(page, rules)]
     await page.emulate_media(color_scheme="light")
     return found
 
 
+DRAWN = "() => new Promise(done => { requestAnimationFrame(() => requestAnimationFrame(done)); setTimeout(done, 500); })"
+"""Media queries count from the next frame on."""
 LOAD_ALL = (
     "async () => { await document.fonts.ready; const lazy = [...document.querySelectorAll('[loading=lazy]')];"
     " lazy.forEach(item => { item.loading = 'eager'; });"
