@@ -46,6 +46,10 @@ def name_of(path: Path) -> str:
     return path.relative_to(TEMPLATES_DIR).as_posix()
 
 
+def name_in_static(path: Path) -> str:
+    return path.relative_to(STATIC_DIR).as_posix()
+
+
 each_template = pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
 
 
@@ -112,7 +116,20 @@ def test_looks_when_written_then_their_icons_and_tones_are_there() -> None:
         assert look.tone in TONES, look
 
 
-@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in OURS if path.suffix == ".css"], ids=name_in_static
+)
+def test_style_when_read_then_every_block_ends(path: Path) -> None:
+    # A browser leaves out what follows one that does not, and says nothing.
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+    depth = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        depth += line.count("{") - line.count("}")
+        assert depth >= 0, f"line {number} closes too much"
+    assert depth == 0
+
+
+@pytest.mark.parametrize("path", OURS, ids=name_in_static)
 def test_static_when_ours_then_it_fetches_nothing_from_elsewhere(path: Path) -> None:
     text = re.sub(
         r"//.*|/\*.*?\*/", "", path.read_text(), flags=re.DOTALL if path.suffix == ".css" else 0
