@@ -24,15 +24,15 @@ SETTINGS: dict[str, Any] = {"registration": "open", "health_interval_s": 3600.0}
 """Under which it is told: each service is looked at once, and then stays as the story says."""
 TOKEN = "a-link-of-the-story"
 HELD: dict[Stage, tuple[Status, int, str | None]] = {
-    Stage.WAITING_FOR_SLOT: (Status.QUEUED, 0, "Three of your jobs are there already; it is the second in line."),
-    Stage.SERVICE_UNAVAILABLE: (Status.QUEUED, 0, "The service is under maintenance: storage is being moved until tonight."),
-    Stage.CREDENTIAL_NEEDED: (Status.QUEUED, 0, "The service no longer takes your token."),
-    Stage.SUBMITTING: (Status.RUNNING, 6, None),
-    Stage.CONFIRMING_SUBMISSION: (Status.RUNNING, 10, "The answer was lost; the service's list is searched."),
-    Stage.DECISION_NEEDED: (Status.RUNNING, 10, "The service has no list that could be searched for it."),
-    Stage.REMOTE_QUEUE: (Status.QUEUED, 10, None),
     Stage.REMOTE_RUNNING: (Status.RUNNING, 46, None),
     Stage.DOWNLOADING: (Status.RUNNING, 93, None),
+    Stage.REMOTE_QUEUE: (Status.QUEUED, 10, None),
+    Stage.SUBMITTING: (Status.RUNNING, 6, None),
+    Stage.WAITING_FOR_SLOT: (Status.QUEUED, 0, "Three of your jobs are there already; it is the second in line."),
+    Stage.CREDENTIAL_NEEDED: (Status.QUEUED, 0, "The service no longer takes your token."),
+    Stage.DECISION_NEEDED: (Status.RUNNING, 10, "The service has no list that could be searched for it."),
+    Stage.SERVICE_UNAVAILABLE: (Status.QUEUED, 0, "The service is under maintenance: storage is being moved until tonight."),
+    Stage.CONFIRMING_SUBMISSION: (Status.RUNNING, 10, "The answer was lost; the service's list is searched."),
     Stage.RESULTS_BLOCKED: (Status.RUNNING, 90, "The service lets nobody download at the moment."),
     Stage.REMOTE_DEAD: (Status.QUEUED, 38, "The service restarted; an administrator there has to start it again."),
     Stage.WAITING_TOO_LONG: (Status.QUEUED, 10, "It has waited for eight days."),
