@@ -16,7 +16,7 @@ from tests.support.world import open_world
 AT_ONCE = 2
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)  # a minute where nothing else runs
 async def test_every_page_when_looked_at_then_it_fits_and_everybody_can_use_it(
     settings: Settings, database_url: str, redis_url: str, tmp_path: Path, browser: Browser
 ) -> None:

@@ -80,6 +80,14 @@ def test_template_when_written_then_nothing_is_inline(path: Path) -> None:
 
 
 @each_template
+def test_template_when_it_picks_from_a_reply_then_what_stands_in_it_does_not(path: Path) -> None:
+    # htmx hands hx-select down: a form inside would look for the same in its own reply, find nothing, and vanish.
+    markup = EXPRESSION.sub(ANY, text_of(path))
+    for tag in re.findall(r"<(?!form|a|button|input)[a-z]+\b[^>]*\shx-select=[^>]*>", markup):
+        assert "hx-disinherit" in tag, tag
+
+
+@each_template
 def test_template_when_it_loads_or_leads_somewhere_then_nowhere_else(path: Path) -> None:
     markup = EXPRESSION.sub(ANY, text_of(path))
     found = re.findall(
