@@ -8,6 +8,7 @@ TOIL := toil[server,cwl,aws]==9.6.0
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 RUN_ARGS ?=
+SCREENSHOTS_ARGS ?=
 
 BIN := $(VENV)/bin
 # Names what is installed, so that a new dependency, or an old environment, is noticed by content and not by date.
@@ -22,7 +23,7 @@ TO_TEST_TOIL := $(TOIL_VENV)/.to-test-$(TOIL_KEY)
 
 .PHONY: help
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep serving (DEMO_EXIT=1: end there)
@@ -54,6 +55,11 @@ types: setup  ## Check types
 
 .PHONY: setup
 setup: $(TO_TEST)  ## Make the virtual environment (every other target does so itself)
+
+.PHONY: screenshots
+screenshots: $(TO_TEST)  ## Take pictures of every page into build/screenshots (SCREENSHOTS_ARGS="--readme --only jobs")
+	@scripts/debian-packages chromium
+	@$(BIN)/python -m tests.screenshots $(SCREENSHOTS_ARGS)
 
 .PHONY: packages
 packages:  ## Install the Debian packages for real imputation, if root; else say what is missing

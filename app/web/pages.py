@@ -284,11 +284,21 @@ def wants_page(request: web.Request, endpoint: Endpoint | None) -> bool:
     return asks and request.method in ("GET", "HEAD", "POST")
 
 
+def _form_page(request: web.Request) -> str:
+    """Give the page on which a form stood, as its browser tells."""
+    try:
+        parts = urlsplit(request.headers.get(hdrs.REFERER, ""))
+    except ValueError:
+        return HOME
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return safe_next(path) if parts.netloc == request.host else HOME
+
+
 def respond_to_error(request: web.Request, error: AppError, status: int) -> web.Response:
     """Give the page of an error; where somebody has to sign in first, the way there and back."""
     fragment = is_fragment(request)
     if isinstance(error, NotAuthenticated) and not fragment:
-        back = request.path_qs if request.method in ("GET", "HEAD") else HOME
+        back = request.path_qs if request.method in ("GET", "HEAD") else _form_page(request)
         where = {"next": back} if safe_next(back) == back and back != HOME else {}
         ended = {"ended": "1"} if error.code != NotAuthenticated.default_code else {}
         query = urlencode({**where, **ended})

@@ -86,7 +86,7 @@ def size(number: float | None) -> str:
         return ""
     value = float(number)
     for unit in _UNITS:
-        if value < 1000 or unit == _UNITS[-1]:
+        if value < 999.95 or unit == _UNITS[-1]:  # 999.96 would be written as 1000.0
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

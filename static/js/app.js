@@ -130,11 +130,16 @@ document.body.addEventListener("htmx:responseError", (event) => {
 document.body.addEventListener("htmx:sendError", () => toast("The platform does not answer. We try again when it does."));
 document.body.addEventListener("htmx:afterSettle", (event) => localise(event.detail.elt.parentElement ?? document.body));
 
+document.body.addEventListener("signed-out", () => askToSignIn());
+document.body.addEventListener("signed-in", () => dialog.querySelector("[data-asks-to-sign-in]")?.closest("dialog").close());
+
 /** Tell that the sign-in has ended, and keep the page as it is. */
 export function askToSignIn() {
+  if (dialog.querySelector("[data-asks-to-sign-in]")) return;
   if (dialog.open) dialog.close();
   const body = document.createElement("div");
   body.className = "stack";
+  body.dataset.asksToSignIn = "";
   const title = document.createElement("h2");
   title.textContent = "Your sign-in has ended";
   const text = document.createElement("p");

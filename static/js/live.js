@@ -21,6 +21,7 @@ export function follow() {
     source.addEventListener("open", () => {
       if (failures) tell("jobs", null); // whatever was missed
       failures = 0;
+      tell("signed-in", null);
       document.body.dataset.live = "on";
       show(false);
     });
@@ -33,13 +34,28 @@ export function follow() {
       tell("jobs", job);
       tell("notices", job);
     });
-    source.addEventListener("error", () => {
+    source.addEventListener("error", async () => {
       close();
       document.body.dataset.live = "off";
       failures += 1;
+      if (await hasEnded()) {
+        show(false);
+        tell("signed-out", null); // whoever comes back to this tab lets it try again
+        return;
+      }
       if (failures > 2) show(true);
+      clearTimeout(timer);
       timer = setTimeout(open, RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]);
     });
+  }
+
+  // A stream does not say why it was refused.
+  async function hasEnded() {
+    try {
+      return (await fetch("/api/auth/me", { method: "HEAD" })).status === 401;
+    } catch {
+      return false;
+    }
   }
 
   function close() {
@@ -59,6 +75,7 @@ export function follow() {
       }
     }
   });
+  addEventListener("focus", () => { if (!source) open(); });
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => { if (event.persisted) open(); });
   open();

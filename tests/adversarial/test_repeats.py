@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -211,7 +212,9 @@ async def test_password_reset_when_the_link_is_used_ten_times_at_once_then_one_w
 ) -> None:
     monkeypatch.setattr(TokenBuckets, "take", lambda *_: 0.0)
     async with deps.pool.acquire() as conn, conn.transaction():
-        token = await one_time._new_token(deps, conn, alice.id, one_time.PASSWORD_RESET, {})
+        token = await one_time._new_token(
+            deps, conn, alice.id, one_time.PASSWORD_RESET, {}, timedelta(hours=1)
+        )
     answers = await asyncio.gather(
         *(
             client.post(

@@ -1,31 +1,17 @@
 """Another person's things do not exist: every route that names one is walked by a colleague, a stranger and an administrator."""
 
-import re
-from dataclasses import dataclass
 from typing import Any
 
-import pytest
-
-from app.core.models import Job
 from app.routes.table import ENDPOINTS, methods_of
 from app.usecases.deps import Deps
 from app.web.endpoint import Access, Endpoint
+from tests.guards.conftest import OWNED, Belongings, state
 from tests.support.api import Api
-from tests.support.jobs import complete, make_desk
-from tests.support.notices import add_job
 from tests.support.people import Person
 from tests.web.test_problems import problem
 
-# Where what is named by the path belongs to somebody.
-OWNED = (
-    "/jobs/{", "/files/{", "/notifications/{", "/users/me/service-credentials/{", "/batches/{",
-)  # fmt: skip
 # What belongs to everybody (administrators change it).
 COMMON = ("/services/{", "/users/{id")
-TABLES = (
-    "imputation_jobs", "job_status_updates", "job_files", "files", "signed_links", "notifications",
-    "user_service_credentials", "users", "batches",
-)  # fmt: skip
 
 NAMING = [item for item in ENDPOINTS if "{" in item.path and item.access is not Access.PUBLIC]
 WALKED = [item for item in NAMING if item.path.startswith(OWNED)]
@@ -38,54 +24,6 @@ BODIES: dict[str, object] = {"jobs.adopt": {"external_job_id": "run-1"}}
 def body_of(endpoint: Endpoint) -> dict[str, Any]:
     """Give a body that the endpoint takes, as options of the client."""
     return {} if endpoint.body is None else {"json": BODIES.get(endpoint.name, {})}
-
-
-@dataclass(frozen=True, slots=True)
-class Belongings:
-    """What alice has: the ids by the beginning of their paths."""
-
-    ids: dict[str, object]
-
-    def path(self, endpoint: Endpoint) -> str:
-        """Give the path of an endpoint to alice's thing."""
-        start = next(start for start in self.ids if endpoint.path.startswith(start))
-        return re.sub(r"\{\w+\}", str(self.ids[start]), endpoint.plain_path)
-
-
-@pytest.fixture
-async def belongings(deps: Deps, alice: Person) -> Belongings:
-    desk = await make_desk(deps, alice)
-    account: int = await deps.pool.fetchval(
-        "insert into service_accounts (service_id, user_id) values ($1, $2) returning id",
-        desk.service.id,
-        alice.id,
-    )
-    job_id = await add_job(deps.pool, alice.id, (desk.service.id, account))
-    row = await deps.pool.fetchrow("select * from imputation_jobs where id = $1", job_id)
-    job = await complete(deps, Job(**{name: row[name] for name in Job.__dataclass_fields__}))
-    notice = await deps.pool.fetchval(
-        "insert into notifications (user_id, job_id, dedup_key, type, title, message, channels)"
-        " values ($1, $2, 'd', 'job_completed', 't', 'm', '{web}') returning id",
-        alice.id,
-        job.id,
-    )
-    credential = await deps.pool.fetchval("select id from user_service_credentials")
-    batch = await deps.pool.fetchval(
-        "insert into batches (user_id, name) values ($1, 'b') returning id", alice.id
-    )
-    await deps.pool.execute("update imputation_jobs set batch_id = $1", batch)
-    things = (job.id, job.results_file_id, notice, credential, batch)
-    return Belongings(dict(zip(OWNED, things, strict=True)))
-
-
-async def state(deps: Deps) -> dict[str, Any]:
-    """Everything that is stored, as one figure a table."""
-    return {
-        table: await deps.pool.fetchval(
-            f"select md5(string_agg(t::text, '|' order by t::text)) from {table} t"
-        )
-        for table in TABLES
-    }
 
 
 def test_routes_when_a_path_names_something_then_it_is_known_whose_it_is() -> None:
@@ -121,7 +59,8 @@ async def test_things_when_somebody_else_asks_then_they_look_like_things_that_ne
 ) -> None:
     nothing = Belongings(
         {start: "0" if isinstance(thing, int) else "0f3c1a52-5b1e-4a0c-9a2e-7d7f3b8e1c11"
-         for start, thing in belongings.ids.items()}
+         for start, thing in belongings.ids.items()},
+        dict.fromkeys(belongings.parts, 0),
     )  # fmt: skip
     for item in WALKED:
         options = body_of(item)

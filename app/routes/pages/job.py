@@ -11,6 +11,7 @@ from app.routes.api.transfer import deliver
 from app.routes.pages.job_shown import changes, show, signed_script
 from app.usecases import files, jobs
 from app.usecases.job_view import get_report, view_job
+from app.usecases.notices import mark_job_read
 from app.web.endpoint import INT, UUID_PATTERN, Call, Endpoint
 from app.web.pages import action, page, render
 from app.web.streaming import SANDBOX
@@ -38,6 +39,7 @@ class ChangesQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 async def show_job(call: Call) -> web.Response:
     view = await view_job(call.deps, call.actor, call.path_uuid("id"))
+    await mark_job_read(call.deps, call.actor, view.job.id)
     return await render(call, "pages/job.html", is_part=False, **show(call.deps, view))
 
 
