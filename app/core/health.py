@@ -98,7 +98,7 @@ def slots(spans: Sequence[Span], now: datetime, window: timedelta, count: int) -
     for place in range(count):
         began = now - window + place * length
         ended = began + length
-        seen = {span.state for span in spans if span.began_at <= ended and span.ended_at > began}
+        seen = {span.state for span in spans if span.began_at < ended and span.ended_at > began}
         worst = next((state for state in (DOWN, MAINTENANCE, UP) if state in seen), UNKNOWN)
         parts.append(Slot(began, ended, worst, uptime(spans, ended, length)))
     return parts

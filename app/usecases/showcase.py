@@ -60,7 +60,8 @@ async def list_shown(
 ) -> tuple[list[Shown], list[Panel]]:
     """Give the active services that fit, and all panels there are (for the choices of the filter)."""
     services, _ = await list_services(deps, is_active=True, api_type=None, limit=_MAX, offset=0)
-    usual = await list_usual_durations(deps.pool, deps.now() - LOOKS_BACK)
+    told = await list_usual_durations(deps.pool, deps.now() - LOOKS_BACK)
+    usual = {number: item for number, item in told.items() if item.jobs >= FEWEST_JOBS}
     standings = (
         {item.service.id: item for item in await list_standings(deps, actor)} if actor else {}
     )

@@ -18,6 +18,7 @@ from app.core.health import (
     incidents,
     judge_look,
     longest_gap,
+    slots,
     uptime,
 )
 from app.core.models import Service
@@ -141,3 +142,18 @@ def test_incidents_when_any_history_then_newest_first_and_one_at_most_goes_on(
 def test_longest_gap_when_looks_are_rare_then_follows_them() -> None:
     assert longest_gap(60.0) == timedelta(minutes=3)
     assert longest_gap(600.0) == timedelta(minutes=30)
+
+
+def test_slots_when_a_window_is_cut_then_each_part_tells_the_worst_seen_in_it() -> None:
+    seen = [
+        Span(UP, NOW - 3 * HOUR, NOW - 2.5 * HOUR),
+        Span(DOWN, NOW - 2.5 * HOUR, NOW - 2 * HOUR),
+        Span(MAINTENANCE, NOW - 2 * HOUR, NOW - HOUR),
+    ]
+
+    parts = slots(seen, NOW, 4 * HOUR, 4)
+
+    assert [part.state for part in parts] == [UNKNOWN, DOWN, MAINTENANCE, UNKNOWN]
+    assert [part.share for part in parts] == [None, 0.5, None, None]
+    assert parts[0].began_at == NOW - 4 * HOUR
+    assert parts[-1].ended_at == NOW

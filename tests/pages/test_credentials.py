@@ -204,7 +204,12 @@ async def test_service_when_looked_at_over_a_month_then_says_what_was_seen(
 ) -> None:
     service = await make_service(client, admin, sandbox)
     await deps.pool.execute("delete from service_health")
-    for hours, state, latency in ((50, "up", 12.0), (49.98, "down", None), (49.96, "up", 20.0)):
+    for hours, state, latency in (
+        (50, "up", 12.0),
+        (49.98, "down", None),
+        (49.96, "up", 20.0),
+        (100, "up", 14.0),
+    ):
         await deps.pool.execute(
             "insert into service_health (service_id, checked_at, state, latency_ms)"
             " values ($1, $2::timestamptz - make_interval(secs => $3), $4, $5)",
