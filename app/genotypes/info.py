@@ -106,7 +106,7 @@ def read_sites(path: Path, name: str, tally: Tally, deadline: Deadline) -> None:
     if first is None:
         raise ReadingStopped("the file is empty")
     head = first[0]
-    if head.startswith(b"##fileformat=VCF") or head.startswith(b"#CHROM"):
+    if head.startswith((b"##fileformat=VCF", b"#CHROM")):
         _read_vcf(first, batches, tally)
     elif head.split(b"\t")[0].strip() == b"SNP":
         _read_table(first, batches, name, tally)
@@ -114,7 +114,7 @@ def read_sites(path: Path, name: str, tally: Tally, deadline: Deadline) -> None:
         raise ReadingStopped("the file is neither a VCF nor a table of sites")
 
 
-def _read_vcf(lines: list[bytes], batches: Iterator[list[bytes]], tally: Tally) -> None:
+def _read_vcf(lines: list[bytes], batches: Iterator[list[bytes]], tally: Tally) -> None:  # noqa: C901 - one loop, for speed
     """The columns after INFO are not looked at."""
     marks_imputed = False  # Beagle flags what it imputed, and nothing else
     bad = 0

@@ -148,10 +148,7 @@ def analyse(files: Sequence[ResultFile], timeout_s: float) -> Analysis:
     sources = [
         _read(files[place], tally, deadline) for place in choose_sources([f.name for f in files])
     ]
-    if not sources:
-        sources_missing = ["No file of the results tells of the sites"]
-    else:
-        sources_missing = []
+    sources_missing = [] if sources else ["No file of the results tells of the sites"]
     reasons: Counter[str] = Counter()
     chunks: list[list[str]] = []
     listed = 0
@@ -164,8 +161,7 @@ def analyse(files: Sequence[ResultFile], timeout_s: float) -> Analysis:
             elif base in ("snps-typed-only.txt", "typed-only.txt"):
                 source.sites = listed = _read_listed(file.path, tally, deadline)
             elif base == "chunks-excluded.txt":
-                for cells in _rows(file.path, deadline):
-                    chunks.append(cells[:4])
+                chunks += [cells[:4] for cells in _rows(file.path, deadline)]
             else:
                 continue
         except (ReadingStopped, OSError) as error:

@@ -95,10 +95,7 @@ class Tally:
     ) -> None:
         """Count an imputed site. What is not known is not a number."""
         where.imputed += 1
-        if 0.0 <= maf <= 1.0:
-            place = bisect_right(MAF_EDGES, maf) - 1
-        else:
-            place = MAF_BINS - 1
+        place = bisect_right(MAF_EDGES, maf) - 1 if 0.0 <= maf <= 1.0 else MAF_BINS - 1
         self.maf_sites[place] += 1
         if 0.0 <= af <= 1.0:
             self.frequencies[int(af * AF_BINS) if af < 1.0 else AF_BINS - 1] += 1
