@@ -16,7 +16,7 @@ from app.web.pages import page, render
 _ID = f"{{id:{UUID_PATTERN}}}"
 _CUTS = (0.3, 0.5, 0.8)
 MAX_COMPARED = 4
-_MAF_NAMES = ("below 0.1 %", "0.1–0.5 %", "0.5–1 %", "1–5 %", "5–50 %", "not given")
+_MAF_NAMES = ("below 0.1 %", "0.1 to 0.5 %", "0.5 to 1 %", "1 to 5 %", "5 to 50 %", "not given")
 
 
 def kept(result: Analysis, r2: float, maf_bin: int) -> int:
