@@ -1,6 +1,7 @@
 """What the results of a job say of their quality, and several jobs side by side."""
 
 import re
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -25,7 +26,7 @@ def kept(result: Analysis, r2: float, maf_bin: int) -> int:
     return sum(sum(row[round(r2 * 100) :]) for row in rows)
 
 
-def _context() -> dict[str, object]:
+def _context() -> dict[str, Any]:
     return {"kept": kept, "cuts": _CUTS, "maf_names": _MAF_NAMES}
 
 
