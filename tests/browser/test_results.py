@@ -1,6 +1,7 @@
 """The plots of a job's results in a browser."""
 
 import asyncio
+from pathlib import Path
 
 from playwright.async_api import expect
 
@@ -12,11 +13,13 @@ from tests.support.world import World
 
 
 async def test_results_when_a_job_is_done_then_plots_and_slider_show_what_is_kept(
-    visits: Visit, world: World
+    visits: Visit, world: World, tmp_path: Path
 ) -> None:
     service, panel = await world.add_service(await world.sandbox())
     pool = world.platform.deps.pool
-    job = await world.alice.submit(service, panel, genotypes(records=30))
+    file = tmp_path / "chr20.vcf.gz"
+    file.write_bytes(genotypes(records=30))
+    job = await world.alice.submit(service, panel, file)
     async with asyncio.timeout(60):
         while not await pool.fetchval("select count(*) from job_analyses where state = 'done'"):
             await asyncio.sleep(0.1)
