@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -15,6 +15,7 @@ import msgspec
 from app.genotypes import worker
 from app.genotypes.facts import InspectLimits, VcfFacts
 from app.genotypes.findings import InspectionError
+from app.genotypes.quality import Analysis, ResultFile
 from app.genotypes.structure import DEFAULT_LIMITS
 
 T = TypeVar("T")
@@ -56,6 +57,10 @@ class Inspector:
     async def index(self, path: Path, timeout_s: float = 600.0) -> bytes | None:
         """The tabix index of a bgzipped VCF; None when it can have none. Raises: OSError; InspectionError as `inspect`."""
         return await self._run(timeout_s, worker.index_here, path)
+
+    async def analyse(self, files: Sequence[ResultFile], timeout_s: float = 1800.0) -> Analysis:
+        """What `analyse` of `app.genotypes.quality` gives; after `timeout_s` what was read until then. Raises InspectionError as `inspect`."""
+        return await self._run(timeout_s, worker.analyse_here, files, timeout_s)
 
     async def _run(self, timeout_s: float, work: Callable[..., T], *args: object) -> T:
         slot = await self._free.get()

@@ -4,11 +4,13 @@ import ctypes
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.genotypes.facts import MIB, InspectLimits, VcfFacts
 from app.genotypes.findings import InspectionError
 from app.genotypes.indexing import NotIndexable, index_bytes
+from app.genotypes.quality import Analysis, ResultFile, analyse
 from app.genotypes.structure import inspect_file
 
 HEADROOM_BYTES = 512 * MIB
@@ -44,5 +46,13 @@ def index_here(path: Path) -> bytes | None:
         return index_bytes(path)
     except NotIndexable:
         return None
+    except MemoryError as error:
+        raise InspectionError("out_of_memory") from error
+
+
+def analyse_here(files: Sequence[ResultFile], timeout_s: float) -> Analysis:
+    """`analyse`, with a lack of memory told as such."""
+    try:
+        return analyse(files, timeout_s)
     except MemoryError as error:
         raise InspectionError("out_of_memory") from error

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from app.routes import docs, ops
 from app.routes.api import (
+    analyses,
     audit,
     auth,
     batches,
@@ -33,6 +34,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *services.ENDPOINTS,
     *panels.ENDPOINTS,
     *jobs.ENDPOINTS,
+    *analyses.ENDPOINTS,
     *batches.ENDPOINTS,
     *files.ENDPOINTS,
     *links.ENDPOINTS,

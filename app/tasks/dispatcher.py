@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from app.db.analyses import ANALYSES
 from app.db.engine import ENGINE
 from app.usecases.credential_checks import check_credentials
 from app.usecases.credential_watch import watch_ends
@@ -19,6 +20,7 @@ log = structlog.get_logger(__name__)
 MAX_PER_ROUND = 500
 TIDY_EVERY_S = 3600.0
 WATCH_EVERY_S = 60.0
+ANALYSES_PER_ROUND = 4
 
 
 async def dispatch_once(deps: Deps) -> int:
@@ -36,6 +38,10 @@ async def dispatch_once(deps: Deps) -> int:
         )
     if await is_mail_due(deps.pool, now):
         await deps.enqueue("deliver_mail", key="mail")
+    for row in await ANALYSES.list_due.rows(deps.pool, now=now, max_rows=ANALYSES_PER_ROUND):
+        await deps.enqueue(
+            "analyse", str(row["job_id"]), key=f"analyse:{row['job_id']}:{row['attempts']}"
+        )
     return len(steps) + len(accounts)
 
 

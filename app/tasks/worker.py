@@ -19,6 +19,7 @@ from app.tasks.handover import (
     Enqueuer,
     open_redis,
 )
+from app.usecases.analyses import compute_analysis
 from app.usecases.deps import Deps
 from app.usecases.engine.cancellation import cancel
 from app.usecases.engine.collection import collect
@@ -56,14 +57,19 @@ async def _deliver_mail(deps: Deps, _arg: str) -> None:
     await deliver_due(deps, MAILS_PER_RUN)
 
 
+async def _analyse(deps: Deps, job_id: str) -> None:
+    await compute_analysis(deps, UUID(job_id))
+
+
 TASKS: dict[str, Handler] = {
     "submit_next": _submit_next,
     "collect": _collect,
     "cancel": _cancel,
     "deliver_mail": _deliver_mail,
+    "analyse": _analyse,
 }
-ONE_AT_A_TIME = frozenset({"deliver_mail"})
-"""In a process: a mail server that hangs must not fill all places."""
+ONE_AT_A_TIME = frozenset({"deliver_mail", "analyse"})
+"""In a process: a mail server that hangs must not fill all places, nor analyses those of checks."""
 
 
 class Steps:

@@ -2,6 +2,7 @@
 
 from app.routes.pages import (
     accounts,
+    analyses,
     batches,
     credentials,
     dashboard,
@@ -25,6 +26,7 @@ PAGES: tuple[Endpoint, ...] = (
     *home.PAGES,
     *sign_in.PAGES,
     *accounts.PAGES,
+    *analyses.PAGES,
     *batches.PAGES,
     *credentials.PAGES,
     *dashboard.PAGES,

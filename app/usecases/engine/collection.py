@@ -15,7 +15,9 @@ from app.core.jobs import Action, Event, Stage
 from app.core.models import Job
 from app.core.notices import NoticeEvent
 from app.core.remote import RemoteState, RemoteStatus
+from app.db.analyses import ANALYSES
 from app.db.engine import ENGINE, Account, claim_step, get_account
+from app.genotypes.quality import VERSION as ANALYSIS_VERSION
 from app.security.vault import VaultError
 from app.usecases.deps import Deps
 from app.usecases.engine.changes import apply, hand_on, in_seconds, record
@@ -233,4 +235,6 @@ async def _complete(deps: Deps, job: Job) -> None:
         written = await record(deps, conn, job, end)
         if written is None:
             raise LeaseLost
+        if archive is not None:
+            await ANALYSES.ask.run(conn, job_id=job.id, version=ANALYSIS_VERSION)
     await hand_on(deps, job, written, end)

@@ -1,0 +1,81 @@
+"""Analyses of results: computed once by a worker, kept with the job, computed on the first look for jobs that are older.
+
+What is due stands in PostgreSQL; an analysis that fails says so and never touches its job.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from app.core.models import Job
+from app.db.analyses import ANALYSES
+from app.genotypes.findings import InspectionError
+from app.genotypes.quality import VERSION, Analysis, ResultFile
+from app.usecases.deps import Actor, Deps
+from app.usecases.jobs import get_own
+from app.usecases.results import get_results
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_S = 1800.0
+LEASE_S = TIMEOUT_S + 60.0
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A job with the analysis of its results; without result it is being computed (`state` due), or failed and `error` says why."""
+
+    job: Job
+    state: str
+    result: Analysis | None = None
+    error: str | None = None
+    computed_at: datetime | None = None
+
+
+async def get_analysis(deps: Deps, actor: Actor, job_id: UUID) -> Analysed:
+    """Give the analysis of a job of the actor's; asks for it where there is none. Raises NotFound that says why there can be none."""
+    job = await get_own(deps.pool, actor, job_id)
+    row = await ANALYSES.find_analysis.row(deps.pool, job_id=job_id)
+    if row is None or (row["version"] < VERSION and job.results_file_id is not None):
+        await get_results(deps, actor, job_id)
+        await ANALYSES.ask.run(deps.pool, job_id=job_id, version=VERSION)
+        return Analysed(job, "due")
+    result = None
+    if row["result"] is not None:
+        result = msgspec.convert(row["result"], Analysis)
+    return Analysed(job, row["state"], result, row["error"], row["computed_at"])
+
+
+async def compute_analysis(deps: Deps, job_id: UUID) -> None:
+    """Analyse a job's results if that is due and nobody else does. A worker that dies leaves it due."""
+    now = deps.now()
+    until = now + timedelta(seconds=LEASE_S)
+    attempts = await ANALYSES.claim.value(deps.pool, job_id=job_id, now=now, until=until)
+    if attempts is None:
+        return
+    if attempts > MAX_ATTEMPTS:
+        error = "The analysis was begun several times and did not come to its end"
+        await ANALYSES.give_up.run(deps.pool, job_id=job_id, error=error, now=now)
+        return
+    files = [
+        ResultFile(deps.store.path(row["storage_key"]), row["name"], row["id"], row["sha256"])
+        for row in await ANALYSES.list_result_files.rows(deps.pool, job_id=job_id)
+    ]
+    try:
+        result = await deps.inspector.analyse(files, TIMEOUT_S)
+    except InspectionError as failure:
+        log.warning("analysis.failed", job_id=str(job_id), reason=str(failure))
+        error = "The result files could not be read in the time and memory that are allowed"
+        await ANALYSES.give_up.run(deps.pool, job_id=job_id, error=error, now=deps.now())
+        return
+    await ANALYSES.finish.run(
+        deps.pool,
+        job_id=job_id,
+        result=msgspec.to_builtins(result),
+        version=VERSION,
+        now=deps.now(),
+    )

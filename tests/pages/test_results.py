@@ -1,0 +1,40 @@
+"""The page of a job's analysis, and who may see it."""
+
+import gzip
+from uuid import uuid4
+
+from app.usecases.analyses import compute_analysis
+from app.usecases.deps import Deps
+from tests.genotypes.test_quality import HEAD, site
+from tests.support.api import Api
+from tests.support.jobs import complete, make_desk, submitted
+from tests.support.people import Person
+
+INFO = gzip.compress((HEAD + site(100, "IMPUTED;AF=0.2;MAF=0.2;AVG_CS=0.9;R2=0.9")).encode())
+
+
+async def test_results_when_first_looked_at_then_computed_once_and_shown_to_their_owner(
+    client: Api, deps: Deps, alice: Person, bob: Person
+) -> None:
+    job = await submitted(deps, client, alice, await make_desk(deps, alice))
+    path = f"/ui/jobs/{job.id}/results"
+    assert (await client.get(path, as_=alice)).status == 404
+
+    job = await complete(deps, job, {"chr20.info.gz": INFO})
+    assert "Computing" in (await client.get(path, as_=alice)).text
+    assert (await client.get(f"/jobs/{job.id}/analysis", as_=alice)).status == 202
+
+    await compute_analysis(deps, job.id)
+    await compute_analysis(deps, job.id)
+    answer = await client.get(f"/jobs/{job.id}/analysis", as_=alice)
+    assert answer.json()["result"]["imputed"] == 1
+    assert "Variants kept" in (await client.get(path, as_=alice)).text
+    for table in ("r2", "maf", "chromosomes", "windows", "typed", "suspects", "excluded", "chunks"):
+        sent = await client.get(f"/jobs/{job.id}/analysis.csv?table={table}", as_=alice)
+        assert sent.status == 200
+        assert "," in sent.text.splitlines()[0]
+
+    assert (await client.get(path, as_=bob)).status == 404
+    both = f"/ui/compare?job={job.id}&job={uuid4()}"
+    assert (await client.get(both, as_=alice)).status == 404
+    assert (await client.get("/ui/compare?job=nonsense", as_=alice)).status in (400, 422)
