@@ -59,9 +59,9 @@ def _describe(item: inspect.Field, kind: Any) -> Described:
     if shape == "text" and extra.get("long"):
         shape = "long"
     default: Any = None
-    if item.default is not inspect.NODEFAULT:
+    if item.default is not msgspec.NODEFAULT:
         default = item.default
-    elif item.default_factory is not inspect.NODEFAULT:
+    elif item.default_factory is not msgspec.NODEFAULT:
         default = item.default_factory()
     return Described(
         item.encode_name,

@@ -25,7 +25,7 @@ __all__ = [
     "describe",
     "fill",
     "names",
-    "nearest",
+    "nearest", "parse_number",
     "read",
     "show",
 ]
@@ -253,7 +253,7 @@ def _of_text(item: Described, text: str, *, ticked: bool) -> Any:
         return _of_nothing(item)
     match item.kind:
         case "integer" | "number":
-            return _number(text.strip(), whole=item.kind == "integer")
+            return parse_number(text.strip(), whole=item.kind == "integer")
         case "scalar":
             return _of_scalar(text)
         case "list":
@@ -278,7 +278,8 @@ def _of_nothing(item: Described) -> Any:
     return {} if item.kind in ("pairs", "labels", "scalars", "json") and item.default else None
 
 
-def _number(text: str, *, whole: bool) -> float:
+def parse_number(text: str, *, whole: bool) -> float:
+    """Give a number that was typed. Raises ValueError, in words."""
     try:
         value = int(text) if whole else float(text)
     except ValueError:

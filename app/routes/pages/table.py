@@ -2,6 +2,9 @@
 
 from app.routes.pages import (
     accounts,
+    admin,
+    admin_panels,
+    admin_services,
     credentials,
     files,
     home,
@@ -27,4 +30,7 @@ PAGES: tuple[Endpoint, ...] = (
     *services.PAGES,
     *settings.PAGES,
     *users.PAGES,
+    *admin.PAGES,
+    *admin_services.PAGES,
+    *admin_panels.PAGES,
 )
