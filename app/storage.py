@@ -11,9 +11,9 @@ import asyncio
 import errno
 import hashlib
 import os
-import shutil
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator

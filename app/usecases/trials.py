@@ -115,9 +115,7 @@ async def _ask(adapter: Adapter, credential: Credential | None, source: str) -> 
     if isinstance(description, str):
         troubles.append(f"What it offers could not be read: {description}")
         description = None
-    elif credential is not None and credential.shows_in(
-        msgspec.json.encode(description).decode()
-    ):
+    elif credential is not None and credential.shows_in(msgspec.json.encode(description).decode()):
         raise Unavailable(
             "The service shows the credential itself in what it lists: nothing of it is shown here",
             code="credential_echoed",

@@ -25,7 +25,8 @@ __all__ = [
     "describe",
     "fill",
     "names",
-    "nearest", "parse_number",
+    "nearest",
+    "parse_number",
     "read",
     "show",
 ]

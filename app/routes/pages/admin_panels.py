@@ -7,6 +7,7 @@ from multidict import MultiMapping
 from app.core.errors import AppError, FieldError, InvalidInput, NotFound
 from app.core.models import Panel, Service
 from app.routes.pages.admin_services import ONE
+from app.routes.pages.service_form import typed
 from app.usecases import catalogue, panels
 from app.usecases.panels import PanelChange, PanelIn
 from app.web.endpoint import INT, Access, Call, Endpoint
@@ -27,10 +28,10 @@ async def show_new(call: Call) -> web.Response:
 
 async def add(call: Call) -> web.Response:
     service = await catalogue.get_service(call.deps, call.path_int("id"))
-    form = Form(call.fields)
+    form = Form(typed(call))
     try:
-        given = _read(call.fields)
-        new = PanelIn(key=call.fields.get("key", ""), **msgspec.structs.asdict(given))
+        given = _read(typed(call))
+        new = PanelIn(key=typed(call).get("key", ""), **msgspec.structs.asdict(given))
         await panels.add_panel(call.deps, call.actor, service.id, new)
     except AppError as error:
         return await _show(call, service, None, form.refuse(error), status_of(error))
@@ -44,9 +45,9 @@ async def show(call: Call) -> web.Response:
 
 async def change(call: Call) -> web.Response:
     service, panel = await _find(call)
-    form = Form(call.fields)
+    form = Form(typed(call))
     try:
-        given = _read(call.fields)
+        given = _read(typed(call))
         wanted = PanelChange(
             name=given.name,
             populations=given.populations,

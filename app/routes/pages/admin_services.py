@@ -8,7 +8,7 @@ from aiohttp import web
 from app.adapters.presets import PRESETS
 from app.core.errors import AppError, InvalidInput
 from app.core.models import Service
-from app.routes.pages.service_form import ServiceForm, settings_of
+from app.routes.pages.service_form import ServiceForm, settings_of, typed
 from app.usecases import catalogue, monitoring, overview
 from app.usecases.discovery import Address, Discovery, discover
 from app.usecases.panels import list_panels
@@ -84,7 +84,7 @@ async def show_new(call: Call) -> web.Response:
 
 
 async def find(call: Call) -> web.Response:
-    form = Form(call.fields)
+    form = Form(typed(call))
     try:
         found = await discover(call.deps, call.actor, form.read(Address))
     except AppError as error:
@@ -95,7 +95,7 @@ async def find(call: Call) -> web.Response:
             form=form.refuse(error),
             presets=PRESETS,
         )
-    wanted = call.fields.get("kind", "")
+    wanted = typed(call).get("kind", "")
     proposal = next(
         (one for one in found.proposals if one.found.api_type == wanted), found.proposals[0]
     )
@@ -130,7 +130,7 @@ async def _show_new(
 
 
 async def add(call: Call) -> web.Response:
-    fields = call.fields
+    fields = typed(call)
     api_type, preset = fields.get("api_type", ""), fields.get("preset", "")
     schema = call.deps.adapters.schema(api_type)
     if schema is None:
@@ -198,18 +198,18 @@ async def _show(
     )
 
 
-def _form_of(call: Call, service: Service, *, typed: bool = False) -> ServiceForm:
+def _form_of(call: Call, service: Service, *, as_typed: bool = False) -> ServiceForm:
     schema = call.deps.adapters.schema(service.api_type) or msgspec.Struct
-    return ServiceForm(schema, call.fields if typed else None, settings_of(service))
+    return ServiceForm(schema, typed(call) if as_typed else None, settings_of(service))
 
 
 async def change(call: Call) -> web.Response:
     service = await catalogue.get_service(call.deps, call.path_int("id"))
-    form = _form_of(call, service, typed=True)
-    token = call.fields.get("api_token", "").strip() or None
+    form = _form_of(call, service, as_typed=True)
+    token = typed(call).get("api_token", "").strip() or None
     try:
         wanted = form.change(service)
-        if call.fields.get("do") == "check":
+        if typed(call).get("do") == "check":
             trial = await try_change(call.deps, call.actor, service, wanted, token)
             if is_fragment(call.request):
                 return await render(call, "_partials/service_trial.html", form=form, trial=trial)
@@ -250,8 +250,8 @@ async def switch(call: Call) -> web.Response:
 
 
 async def maintain(call: Call) -> web.Response:
-    is_on = "maintenance" in call.fields
-    message = call.fields.get("maintenance_message", "").strip() or None if is_on else None
+    is_on = "maintenance" in typed(call)
+    message = typed(call).get("maintenance_message", "").strip() or None if is_on else None
     return await _set(
         call,
         ServiceChange(maintenance=is_on, maintenance_message=message),
@@ -260,7 +260,7 @@ async def maintain(call: Call) -> web.Response:
 
 
 async def set_token(call: Call) -> web.Response:
-    token = call.fields.get("token", "").strip()
+    token = typed(call).get("token", "").strip()
     if not token:
         refusal = InvalidInput("No token was typed", action="Paste the token, then store it.")
         service = await catalogue.get_service(call.deps, call.path_int("id"))

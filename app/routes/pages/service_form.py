@@ -12,6 +12,7 @@ from app.core.errors import AppError, FieldError, InvalidInput
 from app.core.models import Service
 from app.usecases.service_fields import DEFAULTS, NewService, ServiceChange, fields_of
 from app.web import schema_form
+from app.web.endpoint import Call
 from app.web.pages import Form
 from app.web.reading import is_text
 
@@ -127,6 +128,11 @@ class ServiceForm(Form):
             body["shared_with"]["users"] = users
         body[CONFIG] = {item.key: read.value.get(item.key) for item in self._described}
         return body
+
+
+def typed(call: Call) -> MultiMapping[str]:
+    """Give what was sent by a form; nothing where nothing was."""
+    return call.fields if call.fields is not None else MultiDict()
 
 
 def settings_of(service: Service | ServicePreset) -> dict[str, Any]:
