@@ -64,3 +64,7 @@ from audit_logs
 where split_part(action, '.', 1) = any(:nouns)
 order by id desc
 limit :limit
+
+-- name: list_usernames
+-- The names of some users.
+select id, username from users where id = any(:ids)

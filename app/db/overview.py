@@ -134,3 +134,8 @@ async def list_admin_acts(db: Executor, nouns: Sequence[str], limit: int) -> lis
     """Give the latest acts of some nouns."""
     rows = await _sql.list_admin_acts.rows(db, nouns=list(nouns), limit=limit)
     return [build(AuditEntry, row) for row in rows]
+
+
+async def list_usernames(db: Executor, ids: Sequence[int]) -> dict[int, str]:
+    """Give the names of some users, by their ids."""
+    return {row["id"]: row["username"] for row in await _sql.list_usernames.rows(db, ids=list(ids))}

@@ -41,6 +41,8 @@ class Overview:
     stored: Stored
     free_bytes: int | None
     acts: list[AuditEntry]
+    names: dict[int, str]
+    """Who did these acts, by id."""
 
 
 async def take_overview(deps: Deps) -> Overview:
@@ -49,6 +51,7 @@ async def take_overview(deps: Deps) -> Overview:
     services, _ = await services_db.list_services(
         pool, is_active=None, api_type=None, limit=_MAX_SERVICES, offset=0
     )
+    acts = await db.list_admin_acts(pool, _ADMIN_NOUNS, _MOST)
     return Overview(
         services=services,
         counts=await count_of_services(deps),
@@ -59,7 +62,8 @@ async def take_overview(deps: Deps) -> Overview:
         people=await db.measure_people(pool, now - RECENTLY),
         stored=await db.measure_files(pool),
         free_bytes=await deps.store.count_free(),
-        acts=await db.list_admin_acts(pool, _ADMIN_NOUNS, _MOST),
+        acts=acts,
+        names=await db.list_usernames(pool, [act.user_id for act in acts if act.user_id]),
     )
 
 

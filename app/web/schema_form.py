@@ -47,10 +47,22 @@ class Shown:
     rows: tuple["Row", ...] = ()
     is_json: bool = False
 
+    is_usual: bool = True
+
     @property
-    def is_set(self) -> bool:
-        """Tell whether there is anything in it, so that it is shown opened."""
-        return bool(self.text or self.rows[:-1] or any(item.is_set for item in self.inner))
+    def differs(self) -> bool:
+        """Tell whether anything in it is not as it is by itself."""
+        rows = self.rows[:-1]
+        return (
+            self.is_json
+            or not self.is_usual
+            or bool(rows)
+            or any(item.differs for item in self.inner)
+        )
+
+    def has_any(self, places: Mapping[str, object]) -> bool:
+        """Tell whether one of these places is inside."""
+        return any(place.startswith(f"{self.name}.") for place in places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +186,9 @@ def _show_one(item: Described, texts: Mapping[str, str], name: str) -> Shown:
     if item.kind == "group":
         return Shown(name, item, inner=show(item.inner, texts, name))
     if item.kind not in ("table", "rows"):
-        return Shown(name, item, texts.get(name, ""))
+        usual = _fill_one(item, item.default, name) or {}
+        text = texts.get(name, "")
+        return Shown(name, item, text, is_usual=text == usual.get(name, ""))
     numbers = _numbers(texts, name)
     blank = max(numbers, default=-1) + 1
     rows = [

@@ -90,13 +90,17 @@ async def test_wes_service_when_added_by_its_form_then_its_configuration_is_kept
     await expect(page.get_by_role("heading", name="What was found")).to_be_visible()
     await _as_wes(page, sandbox)
     await page.get_by_label("Name", exact=True).first.fill("WES")
-    await page.locator("[name='api_config.workflow.url']").fill("main.nf")
+    workflow = page.locator("[name='api_config.workflow.url']")
+    if not await workflow.is_visible():
+        await page.get_by_text("Workflow", exact=False).locator("xpath=self::summary").click()
+    await workflow.fill("main.nf")
     group = page.get_by_role("group", name="Reference panels")
-    await group.get_by_text("Add one").last.click()
-    row = group.locator("[data-row]").last
-    await row.get_by_label("Key").first.fill("mine")
-    await row.get_by_label("Value", exact=False).first.fill("h3a")
-    await row.get_by_label("Builds").fill("hg38")
+    for number, key in enumerate(("mine", "other")):
+        await group.get_by_text("Add one").last.click()
+        row = group.locator("[data-row]").nth(-2)
+        await row.get_by_label("Key").first.fill(key)
+        await row.get_by_label("Value").first.fill(f"h3a-{number}")
+        await row.get_by_label("Builds").fill("hg38")
     await page.get_by_role("button", name="Check").click()
     await expect(page.locator("#trial")).to_contain_text("The service answers")
     await page.get_by_role("button", name="Save").click()
@@ -105,7 +109,9 @@ async def test_wes_service_when_added_by_its_form_then_its_configuration_is_kept
     service = (await services(world))[0]
     assert service["api_type"] == "ga4gh_wes"
     assert service["api_config"]["workflow"]["url"] == "main.nf"
-    assert service["api_config"]["panels"]["mine"] == {"value": "h3a", "builds": ["hg38"]}
+    panels = service["api_config"]["panels"]
+    assert panels["mine"] == {"value": "h3a-0", "builds": ["hg38"]}
+    assert panels["other"] == {"value": "h3a-1", "builds": ["hg38"]}
     await page.get_by_role("button", name="Sync now").click()
     await expect(page.get_by_text("The panels were read")).to_be_visible()
     await expect(page.locator("#panels")).to_contain_text("mine")
