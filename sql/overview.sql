@@ -1,7 +1,7 @@
 -- The state of the platform at a glance, for administrators. All of it is asked for at once, so each query is a cheap one.
 
 -- name: count_open_jobs
--- Open jobs by status and stage, and since when the one that has waited longest stands there (jobs_open).
+-- Open jobs by status and stage, and since when the one that has waited longest stands there (jobs_of_account).
 select status, stage, count(*) as jobs, min(created_at) as oldest_at
 from imputation_jobs
 where completed_at is null
@@ -9,7 +9,7 @@ group by status, stage
 order by status, stage nulls first
 
 -- name: list_stuck_jobs
--- Open jobs that are held, or that nobody has heard of for long, longest first (jobs_open).
+-- Open jobs that are held, or that nobody has heard of for long, longest first (jobs_of_account).
 select j.id, j.name, j.status, j.stage, j.hold_reason, j.created_at, j.updated_at, j.user_id, u.username, j.service_id,
     s.name as service_name
 from imputation_jobs j join services s on s.id = j.service_id join users u on u.id = j.user_id
@@ -29,7 +29,7 @@ select s.id as service_id,
 from services s
 
 -- name: measure_outbox
--- E-mails that wait (outbox_due), since when, and those that were given up since a time.
+-- E-mails that wait (outbox_undelivered), since when, and those that were given up since a time.
 select count(*) filter (where gave_up_at is null) as waiting,
     min(created_at) filter (where gave_up_at is null) as oldest_at,
     count(*) filter (where gave_up_at is null and attempts > 0) as retried,
@@ -58,10 +58,11 @@ select count(*) as files, coalesce(sum(size_bytes), 0)::bigint as size_bytes fro
 where storage_key is not null
 
 -- name: list_admin_acts
--- What administrators did to services, panels and accounts, newest first.
+-- What administrators did to services, panels and accounts, newest first (audit_of_administration).
 select id, user_id, action, resource_type, resource_id, details, address, timestamp
 from audit_logs
-where split_part(action, '.', 1) = any(:nouns)
+where split_part(action, '.', 1) in ('service', 'services', 'panel', 'panels')
+    or action in ('user.created', 'user.standing_changed', 'user.reset_link_sent')
 order by id desc
 limit :limit
 

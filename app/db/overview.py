@@ -130,9 +130,9 @@ async def measure_files(db: Executor) -> Stored:
     return build(Stored, await _sql.measure_files.row(db) or {})
 
 
-async def list_admin_acts(db: Executor, nouns: Sequence[str], limit: int) -> list[AuditEntry]:
-    """Give the latest acts of some nouns."""
-    rows = await _sql.list_admin_acts.rows(db, nouns=list(nouns), limit=limit)
+async def list_admin_acts(db: Executor, limit: int) -> list[AuditEntry]:
+    """Give the latest acts of administration."""
+    rows = await _sql.list_admin_acts.rows(db, limit=limit)
     return [build(AuditEntry, row) for row in rows]
 
 

@@ -22,7 +22,6 @@ HELD = (
 """Stages in which a job waits for somebody, or for something to be mended."""
 LONG = timedelta(days=3)
 RECENTLY = timedelta(days=7)
-_ADMIN_NOUNS = ("service", "services", "panel", "panels", "user")
 _MOST = 10
 _MAX_SERVICES = 500
 
@@ -51,7 +50,7 @@ async def take_overview(deps: Deps) -> Overview:
     services, _ = await services_db.list_services(
         pool, is_active=None, api_type=None, limit=_MAX_SERVICES, offset=0
     )
-    acts = await db.list_admin_acts(pool, _ADMIN_NOUNS, _MOST)
+    acts = await db.list_admin_acts(pool, _MOST)
     return Overview(
         services=services,
         counts=await count_of_services(deps),

@@ -69,10 +69,15 @@ class Shown:
 class Row:
     """One entry of a table or list. `key` is the name of the field for its key, None in a list."""
 
+    name: str
     number: int
     key: str | None
     key_text: str
     inner: tuple[Shown, ...]
+
+    def has_any(self, places: Mapping[str, object]) -> bool:
+        """Tell whether one of these places is inside."""
+        return any(place.startswith(f"{self.name}.") for place in places)
 
 
 @dataclass(slots=True)
@@ -193,6 +198,7 @@ def _show_one(item: Described, texts: Mapping[str, str], name: str) -> Shown:
     blank = max(numbers, default=-1) + 1
     rows = [
         Row(
+            f"{name}.{number}",
             number,
             f"{name}.{number}.{KEY}" if item.kind == "table" else None,
             texts.get(f"{name}.{number}.{KEY}", ""),

@@ -1,6 +1,7 @@
 """The services, for administrators: find out, try, add, set, watch over, delete."""
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
@@ -10,12 +11,13 @@ from app.core.errors import AppError, InvalidInput
 from app.core.models import Service
 from app.routes.pages.service_form import ServiceForm, settings_of, typed
 from app.usecases import catalogue, monitoring, overview
+from app.usecases.catalogue import Written
 from app.usecases.discovery import Address, Discovery, discover
 from app.usecases.panels import list_panels
 from app.usecases.service_fields import ServiceChange
 from app.usecases.syncing import Synced, sync_panels
 from app.usecases.trials import Trial, try_change, try_new
-from app.web.endpoint import INT, Access, Call, Endpoint
+from app.web.endpoint import INT, Access, Call, Endpoint, Paging
 from app.web.pages import Form, action, is_fragment, page, refusal_status, render, see_other
 from app.web.problem import status_of
 
@@ -26,7 +28,7 @@ _SHOWS = ("enabled", "disabled", "trouble", "maintenance")
 Word = Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class ServicesQuery(msgspec.Struct, frozen=True, kw_only=True):
+class ServicesQuery(Paging, frozen=True, kw_only=True):
     """`show` keeps those enabled, disabled, in maintenance, or with something that an administrator should look at."""
 
     q: Word | None = None
@@ -48,11 +50,16 @@ async def show_list(call: Call) -> web.Response:
     rows = [(service, catalogue.warnings_for(service)) for service in services]
     words = (query.q or "").casefold().split()
     show = query.show if query.show in _SHOWS else ""
+    wanted = [row for row in rows if _is_wanted(row, words, show)]
     return await render(
         call,
         "pages/admin_services.html",
-        rows=[row for row in rows if _is_wanted(row, words, show)],
+        rows=wanted[query.offset : query.offset + query.limit],
+        matched=len(wanted),
         total=len(services),
+        url=f"{LIST}?{urlencode({'q': query.q or '', 'show': show})}",
+        limit=query.limit,
+        offset=query.offset,
         counts=await overview.count_of_services(call.deps),
         q=query.q or "",
         show=show,
@@ -152,7 +159,7 @@ async def add(call: Call) -> web.Response:
         if is_fragment(call.request):
             return await render(call, "_partials/service_trial.html", status=refusal_status(call.request, error), form=form, trial=None)  # fmt: skip
         return await _show_new(call, form, api_type, preset, status=status_of(error))
-    return see_other(f"{LIST}/{written.service.id}", "service-added")
+    return await _saved(call, written, "service-added")
 
 
 async def _told(
@@ -176,6 +183,7 @@ async def _show(
     synced: Synced | None = None,
     refusal: AppError | None = None,
     warnings: tuple[str, ...] = (),
+    saved: str = "",
     status: int = 200,
 ) -> web.Response:
     panels, _ = await list_panels(
@@ -193,6 +201,7 @@ async def _show(
         trial=trial,
         synced=synced,
         refusal=refusal,
+        saved=saved,
         warnings=warnings or catalogue.warnings_for(service),
         live=service.live_form or {},
     )
@@ -220,9 +229,14 @@ async def change(call: Call) -> web.Response:
         if is_fragment(call.request):
             return await render(call, "_partials/service_trial.html", status=refusal_status(call.request, error), form=form, trial=None)  # fmt: skip
         return await _show(call, service, form=form, status=status_of(error))
-    if written.warnings:
-        return await _show(call, written.service, warnings=written.warnings)
-    return see_other(f"{LIST}/{service.id}", "saved")
+    return await _saved(call, written, "saved")
+
+
+async def _saved(call: Call, written: Written, done: str) -> web.Response:
+    """Go on to the service; what is to be said only once is said at once."""
+    if set(written.warnings) - set(catalogue.warnings_for(written.service)):
+        return await _show(call, written.service, warnings=written.warnings, saved=done)
+    return see_other(f"{LIST}/{written.service.id}", done)
 
 
 async def check(call: Call) -> web.Response:
