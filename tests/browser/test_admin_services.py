@@ -1,6 +1,5 @@
 """The administration of services in a browser: find out, check, save, sync, set, delete."""
 
-import asyncio
 import re
 from typing import Any
 
@@ -96,8 +95,11 @@ async def test_wes_service_when_added_by_its_form_then_its_configuration_is_kept
     await workflow.fill("main.nf")
     group = page.get_by_role("group", name="Reference panels")
     for number, key in enumerate(("mine", "other")):
+        rows = group.locator("[data-row]")
+        before = await rows.count()
         await group.get_by_text("Add one").last.click()
-        row = group.locator("[data-row]").nth(-2)
+        await expect(rows).to_have_count(before + 1)
+        row = rows.nth(before - 1)
         await row.get_by_label("Key").first.fill(key)
         await row.get_by_label("Value").first.fill(f"h3a-{number}")
         await row.get_by_label("Builds").fill("hg38")
@@ -139,4 +141,3 @@ async def test_address_when_nothing_answers_then_it_is_explained_at_a_phone_too(
             await visitor.open(path)
             await visitor.ensure_fits()
             await visitor.ensure_accessible()
-        await asyncio.sleep(0)

@@ -9,6 +9,8 @@ import pytest
 
 from app.usecases.deps import Deps
 from tests.support.api import Api
+from tests.support.jobs import make_desk
+from tests.support.notices import add_job
 from tests.support.people import Person
 from tests.support.sandbox import open_sandbox
 from tests.support.world import Sandbox
@@ -252,3 +254,90 @@ async def test_service_when_switched_checked_and_deleted_then_it_is(
     assert "This cannot be undone" in (await client.get(f"{one}/delete", as_=admin)).text
     assert (await client.post(f"{one}/delete", as_=admin)).status == 303
     assert (await client.get(one, as_=admin)).status == 404
+
+
+async def test_base_url_when_the_host_changes_then_the_shared_token_is_gone_and_it_is_said(
+    client: Api, admin: Person, sandbox: Sandbox
+) -> None:
+    service_id = await add(client, admin, sandbox, credential_policy="shared", api_token=SECRET)
+    fields = {**MICHIGAN, "base_url": "http://127.0.0.1:9", "credential_policy": "shared"}
+    answer = await client.post(f"{LIST}/{service_id}", as_=admin, data=fields)
+
+    assert answer.status == 200
+    assert "The shared token was for the former address and was removed" in answer.text
+    assert "Saved." in answer.text
+
+
+async def test_configuration_when_it_cannot_be_used_then_the_error_is_at_its_field(
+    client: Api, admin: Person, sandbox: Sandbox
+) -> None:
+    fields = {
+        **MICHIGAN, "api_type": "ga4gh_wes", "base_url": f"{sandbox.base}/ga4gh/wes/v1",
+        "api_config.workflow.engine_version": "1", "api_config.params": "[1]",
+        "api_config.panels.0.:key": "a", "api_config.panels.0.value": "x",
+    }  # fmt: skip
+    answer = await client.post(f"{LIST}/new", as_=admin, data=fields)
+    assert answer.status in {400, 422}
+    assert 'id="e-api_config.params"' in answer.text
+    answer = await client.post(f"{LIST}/new", as_=admin, data={**fields, "api_config.params": ""})
+    assert 'id="e-api_config.workflow.engine_version"' in answer.text
+    assert 'value="x"' in answer.text  # what was typed stays
+
+    missing = {**fields, "api_config.panels.0.:key": ""}
+    answer = await client.post(f"{LIST}/new", as_=admin, data={**missing, "do": "check"})
+    assert answer.status in {400, 422}
+    assert 'href="#f-api_config.panels.0.:key"' in answer.text
+
+
+async def test_text_when_it_is_none_then_the_form_is_refused(
+    client: Api, admin: Person, sandbox: Sandbox
+) -> None:
+    for name in ("description", "api_config.app", "base_url"):
+        fields = {**MICHIGAN, "base_url": sandbox.base, name: "a\x00b"}
+        assert (await client.post(f"{LIST}/new", as_=admin, data=fields)).status in {400, 422}
+    assert (await client.post(f"{LIST}/new", as_=admin, data={})).status in {400, 422}
+    assert (await client.post(f"{LIST}/new", as_=admin, data={"api_type": "michigan"})).status in {400, 422}  # fmt: skip
+    assert (await client.post(f"{LIST}/discover", as_=admin, data={})).status in {400, 422}
+
+
+async def test_overview_when_something_waits_then_it_is_shown(
+    client: Api, alice: Person, admin: Person, deps: Deps
+) -> None:
+    desk = await make_desk(deps, alice)
+    account = await deps.pool.fetchval(
+        "insert into service_accounts (service_id, user_id) values ($1, $2) returning id",
+        desk.service.id,
+        alice.id,
+    )
+    job_id = await add_job(deps.pool, alice.id, (desk.service.id, account))
+    await deps.pool.execute(
+        "update imputation_jobs set status = 'queued', stage = 'credential_needed' where id = $1",
+        job_id,
+    )
+    await deps.pool.execute(
+        "insert into outbox (dedup_key, template, recipient, attempts, gave_up_at, last_error)"
+        " values ('d', 'job_failed', 'a@example.org', 5, now(), 'Connection refused')"
+    )
+    text = (await client.get("/ui/admin/", as_=admin)).text
+
+    assert "Held, or waiting for long" in text
+    assert "Credential needed" in text
+    assert "Connection refused" in text
+    assert "1 given up within a week" in text
+
+
+async def test_check_when_the_address_changed_then_no_stored_token_goes_there(
+    client: Api, admin: Person, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    more = {"credential_policy": "shared", "shared_roles": "admin"}
+    service_id = await add(client, admin, sandbox, api_token=sandbox.token, **more)
+    fields = {**MICHIGAN, **more, "base_url": sandbox.base, "do": "check"}
+    here = await client.post(f"{LIST}/{service_id}", as_=admin, data=fields)
+    async with open_sandbox(tmp_path / "other") as other:
+        moved = {**fields, "base_url": other.base}
+        there = await client.post(f"{LIST}/{service_id}", as_=admin, data=moved)
+
+    assert "the shared token" in here.text.partition("Asked with")[2][:60]
+    assert "no credential" in there.text.partition("Asked with")[2][:60]
+    service = (await client.get(f"/services/{service_id}", as_=admin)).json()
+    assert service["base_url"] == sandbox.base
