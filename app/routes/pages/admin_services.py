@@ -85,9 +85,20 @@ async def show_new(call: Call) -> web.Response:
     api_type = preset.api_type if preset else query.api_type
     schema = call.deps.adapters.schema(api_type or "")
     if api_type is None or schema is None:
-        return await render(call, "pages/admin_service_find.html", form=Form(), presets=PRESETS)
+        return await _show_find(call, Form())
     form = ServiceForm(schema, settings=settings_of(preset) if preset else None)
     return await _show_new(call, form, api_type, preset.slug if preset else "")
+
+
+async def _show_find(call: Call, form: Form, status: int = 200) -> web.Response:
+    return await render(
+        call,
+        "pages/admin_service_find.html",
+        status=status,
+        form=form,
+        presets=PRESETS,
+        kinds=call.deps.adapters.kinds(),
+    )
 
 
 async def find(call: Call) -> web.Response:
@@ -95,13 +106,7 @@ async def find(call: Call) -> web.Response:
     try:
         found = await discover(call.deps, call.actor, form.read(Address))
     except AppError as error:
-        return await render(
-            call,
-            "pages/admin_service_find.html",
-            status=status_of(error),
-            form=form.refuse(error),
-            presets=PRESETS,
-        )
+        return await _show_find(call, form.refuse(error), status_of(error))
     wanted = typed(call).get("kind", "")
     proposal = next(
         (one for one in found.proposals if one.found.api_type == wanted), found.proposals[0]
