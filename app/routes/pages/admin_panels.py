@@ -22,8 +22,7 @@ _MOST = 1000
 
 async def show_new(call: Call) -> web.Response:
     service = await catalogue.get_service(call.deps, call.path_int("id"))
-    form = Form(defaults={"builds": service.supported_builds})
-    return await _show(call, service, None, form)
+    return await _show(call, service, None, Form())
 
 
 async def add(call: Call) -> web.Response:
