@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -194,6 +195,14 @@ class LocalStore:
             await asyncio.to_thread(self._probe)
         except OSError as error:
             raise Unavailable("The storage cannot be written to") from error
+
+    async def count_free(self) -> int | None:
+        """Give the bytes that may still be stored here; None where that cannot be told."""
+        try:
+            usage = await asyncio.to_thread(shutil.disk_usage, self._root)
+        except OSError:
+            return None
+        return max(0, usage.free - self._min_free_bytes)
 
     def _sweep(self, older_than_s: float) -> int:
         limit = time.time() - older_than_s

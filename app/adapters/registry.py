@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from app.adapters.base import Adapter, AdapterError, Credential, Recognised, ServiceUnavailable
 from app.adapters.michigan.adapter import open_adapter as open_michigan
+from app.adapters.michigan.config import MichiganConfig
 from app.adapters.michigan.recognise import recognise as recognise_michigan
 from app.adapters.transport import Transport
 from app.adapters.wes.adapter import open_adapter as open_wes
+from app.adapters.wes.config import WesConfig
 from app.adapters.wes.recognise import recognise as recognise_wes
 
 
@@ -47,17 +51,19 @@ class Recognise(Protocol):
 class Dialect:
     """How a dialect is opened, and how it is recognised at an address that nobody knows yet.
 
-    `tells_all`: its servers describe themselves to everybody, so that settings can be held against that when they are saved.
+    `schema` is what an administrator may set in `api_config`. `tells_all`: its servers describe themselves to everybody, so that
+    settings can be held against that when they are saved.
     """
 
     open: Open
     recognise: Recognise
+    schema: type[msgspec.Struct] = msgspec.Struct
     tells_all: bool = False
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "michigan": Dialect(open_michigan, recognise_michigan),
-    "ga4gh_wes": Dialect(open_wes, recognise_wes, tells_all=True),
+    "michigan": Dialect(open_michigan, recognise_michigan, MichiganConfig),
+    "ga4gh_wes": Dialect(open_wes, recognise_wes, WesConfig, tells_all=True),
 }
 
 
@@ -71,6 +77,11 @@ class AdapterRegistry:
     def kinds(self) -> tuple[str, ...]:
         """Give the values that a service's `api_type` may have."""
         return tuple(self._dialects)
+
+    def schema(self, api_type: str) -> type[msgspec.Struct] | None:
+        """Give what may be set for services of this kind in `api_config`; None for a kind that is not known."""
+        dialect = self._dialects.get(api_type)
+        return dialect.schema if dialect is not None else None
 
     def tells_all(self, api_type: str) -> bool:
         """Tell whether servers of this kind describe themselves without a credential."""

@@ -2,23 +2,17 @@
 
 import asyncio
 import hmac
-from collections.abc import Awaitable
 from ipaddress import ip_address
 
 import msgspec
-import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app import VERSION
 from app.core.errors import Forbidden
-from app.keys import REDIS_PING
 from app.web.client import FORWARDED_FOR
 from app.web.endpoint import Access, Call, Endpoint, json_response
-
-log = structlog.get_logger(__name__)
-
-_CHECK_TIMEOUT_S = 3.0
+from app.web.readiness import check_all
 
 
 class LiveOut(msgspec.Struct, frozen=True):
@@ -38,31 +32,11 @@ async def live(_call: Call) -> LiveOut:
 
 
 async def ready(call: Call) -> web.Response:
-    checks = {
-        "database": call.deps.pool.fetchval("select 1"),
-        "redis": _redis(call),
-        "storage": call.deps.store.check_writable(),
-    }
-    results = await asyncio.gather(*(_check(name, check) for name, check in checks.items()))
-    told = {name: "ok" if fine else "failing" for name, fine in zip(checks, results, strict=True)}
-    fine = all(results)
+    results = await check_all(call)
+    told = {name: "ok" if fine else "failing" for name, fine in results.items()}
+    fine = all(results.values())
     answer = ReadyOut(status="ok" if fine else "failing", version=VERSION, checks=told)
     return json_response(answer, 200 if fine else 503)
-
-
-async def _redis(call: Call) -> None:
-    if not await call.request.app[REDIS_PING]():
-        raise ConnectionError("Redis does not answer")
-
-
-async def _check(name: str, check: Awaitable[object]) -> bool:
-    try:
-        async with asyncio.timeout(_CHECK_TIMEOUT_S):
-            await check
-    except Exception as error:  # noqa: BLE001 - whatever a check meets means that it failed
-        log.warning("health.failing", check=name, kind=type(error).__name__)
-        return False
-    return True
 
 
 async def metrics(call: Call) -> web.Response:

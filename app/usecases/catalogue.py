@@ -72,15 +72,8 @@ async def add_service(
 ) -> Written:
     """Add a service. `actor` is None for a command. Raises InvalidInput, Conflict when the short name is taken."""
     preset = preset_of(new.preset)
-    given, token = _judge(new, {})
-    base = {**DEFAULTS, **(fields_of(preset) if preset else {})}
-    values = {**base, **given}
-    for field in ("name", "base_url"):
-        if field not in values:
-            raise rules.refuse(field, "is missing")
+    given, api_type, values, token = settle_new(deps, new)
     slug = _slug(new, preset, values["name"])
-    api_type = new.api_type or (preset.api_type if preset else "michigan")
-    _check(deps, api_type, values)
     unfit = await misfits(deps, api_type, values, token if isinstance(token, str) else None)
     async with deps.pool.acquire() as connection, connection.transaction():
         service = await db.insert_service(connection, slug=slug, api_type=api_type, values=values)
@@ -101,6 +94,32 @@ async def add_service(
         if once is not None:
             await once.remember(connection, written)
     return written
+
+
+def settle_new(
+    deps: Deps, new: NewService
+) -> tuple[dict[str, Any], str, dict[str, Any], str | UnsetType | None]:
+    """Give what was given about a new service, its kind, all its settings, and its shared token. Raises InvalidInput."""
+    preset = preset_of(new.preset)
+    given, token = _judge(new, {})
+    values = {**DEFAULTS, **(fields_of(preset) if preset else {}), **given}
+    for field in ("name", "base_url"):
+        if field not in values:
+            raise rules.refuse(field, "is missing")
+    api_type = new.api_type or (preset.api_type if preset else "michigan")
+    _check(deps, api_type, values)
+    return given, api_type, values, token
+
+
+def settle_change(
+    deps: Deps, old: Service, change: ServiceChange
+) -> tuple[Service, str | UnsetType | None]:
+    """Give a service as a change would make it, and the shared token that comes with it. Raises InvalidInput."""
+    _refuse_renaming(old, change)
+    given, token = _judge(change, old.api_config)
+    service = replace(old, **given)
+    _check(deps, service.api_type, {name: getattr(service, name) for name in db.SETTABLE})
+    return service, token
 
 
 async def change_service(

@@ -221,6 +221,18 @@ DONE: Mapping[str, str] = MappingProxyType(
         "batch-cancelling": "The open jobs of this batch are being cancelled.",
         "batch-retried": "A new batch is on its way. The former one stays as it ended.",
         "batch-deleted": "The batch is deleted, with its jobs.",
+        "service-added": "The service is added.",
+        "service-deleted": "The service is deleted.",
+        "service-checked": "The service was asked; its answer stands below.",
+        "service-enabled": "The service is switched on.",
+        "service-disabled": "The service is switched off. No new jobs are sent to it.",
+        "maintenance-on": "The service is in maintenance. Its jobs wait.",
+        "maintenance-off": "The maintenance is over. The waiting jobs go on.",
+        "token-set": "The shared token is stored, encrypted.",
+        "token-removed": "The shared token is removed.",
+        "panel-added": "The panel is added.",
+        "panel-retired": "The panel is retired. Nobody can choose it any longer.",
+        "panel-restored": "The panel can be chosen again.",
     }
 )
 """What a page says after something was done: `?done=<key>`. Nothing else of the address is ever shown."""

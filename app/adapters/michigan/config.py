@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(@[A-Za-z0-9._-]{1,50})?")
 _RESERVED = frozenset({"files", "refpanel", "password", "job-name"})
@@ -12,16 +14,32 @@ _RESERVED = frozenset({"files", "refpanel", "password", "job-name"})
 class MichiganConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that are understood; others in `api_config` are the business of somebody else and ignored.
 
-    app: the app to submit to, `id` (its newest version) or `id@version`; found by itself where not set.
     allow_insecure: plain http is accepted (tokens and genotypes then travel readable by everybody on the way).
-    account_limit: how many jobs an account may have waiting or running at the service, where it is known.
-    extra_fields: form fields sent with every job as they are, for inputs that a site hides from its form.
     """
 
-    app: str | None = None
+    app: Annotated[
+        str | None,
+        Meta(
+            title="App",
+            description="The app to submit to: its id (the newest version), or id@version. Found by itself where empty.",
+            examples=["imputationserver2"],
+        ),
+    ] = None
     allow_insecure: bool = False
-    account_limit: int | None = None
-    extra_fields: dict[str, str] = {}
+    account_limit: Annotated[
+        int | None,
+        Meta(
+            title="Jobs of an account",
+            description="How many jobs an account may have waiting or running at the service, where it is known.",
+        ),
+    ] = None
+    extra_fields: Annotated[
+        dict[str, str],
+        Meta(
+            title="Extra form fields",
+            description="Sent with every job as they are, for inputs that a site hides from its form.",
+        ),
+    ] = {}
 
 
 CONFIG_SCHEMA = MichiganConfig

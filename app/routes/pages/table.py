@@ -2,6 +2,9 @@
 
 from app.routes.pages import (
     accounts,
+    admin,
+    admin_panels,
+    admin_services,
     analyses,
     batches,
     credentials,
@@ -26,6 +29,9 @@ PAGES: tuple[Endpoint, ...] = (
     *home.PAGES,
     *sign_in.PAGES,
     *accounts.PAGES,
+    *admin.PAGES,
+    *admin_panels.PAGES,
+    *admin_services.PAGES,
     *analyses.PAGES,
     *batches.PAGES,
     *credentials.PAGES,
