@@ -13,7 +13,6 @@ from playwright.async_api import Page, expect
 
 from app.genotypes.example import ExamplePaths
 from app.genotypes.testdata import make_masked, write_test_files
-from app.routes.pages.table import PAGES
 from app.sandbox.engine.tools import Tools
 from app.sandbox.reference import find_example
 from tests.browser.conftest import Visit
@@ -23,13 +22,6 @@ from tests.support.story import submit_batch
 from tests.support.world import World
 
 JOB = re.compile(r"/ui/jobs/[0-9a-f-]{36}$")
-
-
-def need(*paths: str) -> None:
-    """Skip where a page of the way is not there."""
-    missing = set(paths) - {item.plain_path for item in PAGES}
-    if missing:
-        pytest.skip(f"there is no {', '.join(sorted(missing))}")
 
 
 @pytest.fixture
@@ -139,13 +131,6 @@ async def see_plots(visitor: Visitor) -> None:
 async def test_newcomer_when_going_the_whole_way_then_holds_verified_results_and_plots(
     visitor: Visitor, world: World, file: Path, tmp_path: Path
 ) -> None:
-    need(
-        "/ui/register",
-        "/ui/settings/service-credentials/new",
-        "/ui/jobs/new",
-        "/ui/jobs/{id}",
-        "/ui/jobs/{id}/results",
-    )
     sandbox = await world.sandbox()
     service_id, _ = await world.add_service(sandbox, name="Pan-African Imputation Server")
     sandbox.set_faults(wait_s=0.5, run_s=1.5)
@@ -167,7 +152,6 @@ async def test_newcomer_when_going_the_whole_way_then_holds_verified_results_and
 async def test_imputation_when_it_is_real_then_its_results_come_through_the_pages(
     visitor: Visitor, world: World, tmp_path: Path
 ) -> None:
-    need("/ui/jobs/new", "/ui/jobs/{id}", "/ui/jobs/{id}/results")
     if missing := Tools.find().missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     example = find_example(tmp_path / "example", fetch=False)
@@ -191,7 +175,6 @@ async def test_imputation_when_it_is_real_then_its_results_come_through_the_page
 async def test_service_when_its_job_fails_then_the_way_out_is_on_the_page_and_works(
     visitor: Visitor, world: World, file: Path
 ) -> None:
-    need("/ui/jobs", "/ui/jobs/{id}", "/ui/jobs/{id}/retry")
     sandbox = await world.sandbox()
     place = await world.add_service(sandbox)
     sandbox.set_faults(job_error="strand_flips")
@@ -215,7 +198,6 @@ async def test_service_when_its_job_fails_then_the_way_out_is_on_the_page_and_wo
 async def test_list_and_page_when_open_in_two_tabs_then_both_follow_and_one_cancels(
     visits: Visit, world: World, file: Path
 ) -> None:
-    need("/ui/jobs", "/ui/jobs/{id}", "/ui/jobs/{id}/cancel")
     sandbox = await world.sandbox()
     place = await world.add_service(sandbox)
     sandbox.set_faults(wait_s=1.0, run_s=60)
@@ -248,7 +230,6 @@ async def press_until(page: Page, key: str, selector: str, limit: int = 60) -> N
 async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_found_and_cancelled(
     visitor: Visitor, world: World, file: Path
 ) -> None:
-    need("/ui/jobs", "/ui/jobs/{id}", "/ui/jobs/{id}/cancel")
     sandbox = await world.sandbox()
     place = await world.add_service(sandbox)
     sandbox.set_faults(run_s=60)
@@ -301,7 +282,6 @@ async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_found_and_cance
 async def test_batch_when_compared_then_both_panels_are_side_by_side(
     visitor: Visitor, world: World, file: Path
 ) -> None:
-    need("/ui/batches/{id}", "/ui/batches/{id}/compare")
     first, _ = await world.add_service(await world.sandbox())
     other, _ = await world.add_service(await world.sandbox())
     batch = await submit_batch(world, file, "A cohort", (first, other))

@@ -78,7 +78,8 @@ async def test_things_when_their_owner_asks_then_they_are_there(
             answer = await client.get(
                 belongings.path(item), as_=alice, headers={"Accept": "application/json"}
             )
-            assert answer.status == 200, f"{item.path}: {answer.text}"
+            # 202: it is being computed
+            assert answer.status in (200, 202), f"{item.path}: {answer.text}"
 
 
 async def test_lists_when_somebody_else_asks_then_they_are_empty(

@@ -161,7 +161,11 @@ class Places:
         if is_owned(endpoint):
             return self.belongings.path(endpoint), person
         of_user = endpoint.path.startswith("/ui/admin/users/")
-        values = {**self.belongings.parts, "id": self.alice.id if of_user else self.service_id}
+        values = {
+            **self.belongings.parts,
+            "change": "disable",
+            "id": self.alice.id if of_user else self.service_id,
+        }
         path = PATH_PARAM.sub(lambda match: str(values.get(match[1], "")), endpoint.path)
         return (path if matches(endpoint, path) else example(endpoint)), person
 
