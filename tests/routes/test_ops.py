@@ -143,6 +143,14 @@ def test_vendored_files_when_listed_then_each_has_its_version_licence_and_hash()
         assert re.search(r"-\d+\.\d+", file.name), "the version stands in the name"
 
 
+def test_icons_when_vendored_then_they_are_those_that_are_listed() -> None:
+    together = hashlib.sha256()
+    for file in sorted(ICONS_DIR.glob("*.svg")):
+        together.update(file.name.encode() + b"\n" + file.read_bytes())
+
+    assert together.hexdigest() in (STATIC_DIR / "vendor" / "VENDOR.md").read_text()
+
+
 async def test_path_when_it_ends_with_a_slash_then_is_the_same(client: Api) -> None:
     for path in ("/services/", "/api/services/", "/health/live/"):
         assert (await client.get(path)).status == 200
