@@ -243,7 +243,8 @@ def _print_accuracy(bins: list[MafBin]) -> None:
 
 
 def _say_where(settings: Settings) -> None:
-    print(f"  API      {settings.base_url}/docs", file=sys.stdout)
+    print(f"  Pages    {settings.base_url}/ui/")
+    print(f"  API      {settings.base_url}/docs")
     print(f"  User     {USERNAME}")
     print(f"  Password {PASSWORD}")
     print("\n  It keeps serving; Ctrl-C ends it.", flush=True)
