@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import ipaddress
-import sys
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator
