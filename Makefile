@@ -31,7 +31,7 @@ demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep servi
 
 .PHONY: test
 test: lint types $(TO_TEST_TOIL)  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
-	@scripts/debian-packages curl jq unzip chromium
+	@scripts/debian-packages curl jq unzip chromium libatomic1
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: run
