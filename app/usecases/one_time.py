@@ -57,10 +57,17 @@ async def request_password_reset(deps: Deps, name: str, address: str) -> None:
     if user is None or user.email is None or not user.is_active:
         return
     async with deps.pool.acquire() as connection, connection.transaction():
-        await _mail_link(deps, connection, user, PASSWORD_RESET, user.email, {})
+        await mail_password_reset(deps, connection, user)
         await audit.record(
             connection, "auth.password_reset_requested", user_id=user.id, address=address
         )
+
+
+async def mail_password_reset(deps: Deps, connection: Connection, user: User) -> None:
+    """Mail this very user, who has an address, a link to choose a new password; older links end."""
+    if user.email is None:
+        raise ValueError("a user without an address cannot be mailed")
+    await _mail_link(deps, connection, user, PASSWORD_RESET, user.email, {})
 
 
 async def invite(deps: Deps, connection: Connection, user: User) -> None:

@@ -15,7 +15,7 @@ from app.db.accounts import ListedUser, UserFilter
 from app.usecases import audit
 from app.usecases.deps import Actor, Deps
 from app.usecases.idempotency import Once
-from app.usecases.one_time import invite, request_password_reset
+from app.usecases.one_time import invite, mail_password_reset
 
 Role = Literal["user", "admin"]
 
@@ -154,15 +154,17 @@ async def send_reset_link(deps: Deps, actor: Actor, user_id: int) -> User:
             code="cannot_be_mailed",
             action="Enable it, and let its owner confirm an address first.",
         )
-    await request_password_reset(deps, user.username, actor.address or "")
-    await audit.record(
-        deps.pool,
-        "user.reset_link_sent",
-        actor=actor,
-        resource_type="user",
-        resource_id=user.id,
-        details={"username": user.username},
-    )
+    async with deps.pool.acquire() as connection, connection.transaction():
+        # By account and not by name: a name may look like somebody else's address.
+        await mail_password_reset(deps, connection, user)
+        await audit.record(
+            connection,
+            "user.reset_link_sent",
+            actor=actor,
+            resource_type="user",
+            resource_id=user.id,
+            details={"username": user.username},
+        )
     return user
 
 

@@ -177,6 +177,18 @@ async def test_user_when_made_without_a_password_then_chooses_one_by_mail(
     assert "erik" not in (await client.get("/ui/admin/users?show=disabled", as_=admin)).text
 
 
+async def test_reset_link_when_a_name_is_anothers_address_then_goes_to_the_chosen_account(
+    client: Api, deps: Deps, admin: Person, alice: Person
+) -> None:
+    given = {"username": "alice@example.org", "email": "other@example.org", "password": PASSWORD}
+    chosen = (await client.post("/users", as_=admin, json=given)).json()["id"]
+
+    await client.post(f"/ui/admin/users/{chosen}/password-link", as_=admin, data={})
+
+    rows = await deps.pool.fetch("select user_id from one_time_tokens")
+    assert [row["user_id"] for row in rows] == [chosen]
+
+
 async def test_user_when_disabled_then_signed_out_at_once_and_back_when_enabled(
     client: Api, deps: Deps, admin: Person, alice: Person
 ) -> None:
