@@ -94,7 +94,7 @@ function hearAgain(tell) {
   document.body.addEventListener("htmx:beforeRequest", (event) => asked.set(event.detail.xhr, performance.now()));
   document.body.addEventListener("htmx:afterSettle", (event) => {
     const { elt, xhr, requestConfig } = event.detail;
-    if (requestConfig.elt.isConnected) return;
+    if (!requestConfig || requestConfig.elt.isConnected) return; // the former: going back, which asks for nothing
     const trigger = elt.getAttribute("hx-trigger") ?? "";
     for (const [name, at] of heard) {
       if (at > asked.get(xhr) && trigger.split(/[\s,]+/).includes(name)) tell(name, {});

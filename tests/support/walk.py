@@ -79,7 +79,7 @@ FILLED: tuple[tuple[str, Callable[[Story], Variants]], ...] = (
     (r"/ui/notifications/.*", lambda story: _one(id=story.notification_id)),
     (r"/ui/settings/service-credentials/\{.*", lambda story: _one(id=story.credential_id)),
     (r"/ui/(admin/)?services/\{id\}", lambda story: _each(story.services)),
-    (r"/ui/admin/users/.*", lambda story: _one(id=story.users["bongani.dube"])),
+    (r"/ui/admin/users/.*", lambda story: _one(id=story.users["bongani.dube"], change="disable")),
     (r"/ui/password-reset/.*", lambda _: _one(token=f"{TOKEN}-password_reset")),
     (r"/ui/confirm-email/.*", lambda _: _one(token=f"{TOKEN}-email_confirm")),
     (r"/ui/setup/.*", lambda _: _one(token=f"{TOKEN}-setup")),
