@@ -1,5 +1,5 @@
 // News of the user's jobs, as they happen (GET /events). Each becomes two events on the body: `job:<id>` for what shows that job,
-// and `jobs`; htmx parts name them in hx-trigger. A tab that nobody sees gives its stream back, because browsers allow six
+// and `jobs`; htmx parts name them in hx-trigger. `missed` comes whenever a stream begins. A tab that nobody sees gives its stream back, because browsers allow six
 // connections to a host; seen again, it goes on after the last event it had.
 
 const RETRY_MS = [1000, 2000, 5000, 10000];
@@ -10,6 +10,7 @@ export function follow() {
   let last = null;
   let failures = 0;
   let timer = 0;
+  let followed = false;
 
   const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(name, { detail }));
   hearAgain(tell);
@@ -19,7 +20,13 @@ export function follow() {
     if (source || document.visibilityState === "hidden") return;
     source = new EventSource(last === null ? "/events" : `/events?last_event_id=${last}`);
     source.addEventListener("open", () => {
-      if (failures) tell("jobs", null); // whatever was missed
+      // Whatever was missed. Only now: what happens from here on, the stream tells.
+      tell("missed", null);
+      if (followed) {
+        tell("jobs", null);
+        tell("notices", null);
+      }
+      followed = true;
       failures = 0;
       tell("signed-in", null);
       document.body.dataset.live = "on";
@@ -68,11 +75,7 @@ export function follow() {
       timer = setTimeout(close, 20_000);
     } else {
       clearTimeout(timer);
-      if (!source) {
-        open();
-        tell("jobs", null);
-        tell("notices", null);
-      }
+      open();
     }
   });
   addEventListener("focus", () => { if (!source) open(); });
@@ -91,7 +94,7 @@ function hearAgain(tell) {
   document.body.addEventListener("htmx:beforeRequest", (event) => asked.set(event.detail.xhr, performance.now()));
   document.body.addEventListener("htmx:afterSettle", (event) => {
     const { elt, xhr, requestConfig } = event.detail;
-    if (requestConfig.elt.isConnected) return;
+    if (!requestConfig || requestConfig.elt.isConnected) return; // the former: going back, which asks for nothing
     const trigger = elt.getAttribute("hx-trigger") ?? "";
     for (const [name, at] of heard) {
       if (at > asked.get(xhr) && trigger.split(/[\s,]+/).includes(name)) tell(name, {});

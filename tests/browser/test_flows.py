@@ -53,7 +53,7 @@ async def add_credential(page: Page, token: str) -> None:
     await page.get_by_role("link", name="Add a credential").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Token").fill(token)
-    await dialog.get_by_role("button", name="Only test").click()
+    await dialog.get_by_role("button", name="Test connection").click()
     await expect(dialog.get_by_role("status")).to_contain_text("takes it")
     await dialog.get_by_label("Token").fill(token)
     await dialog.get_by_role("button", name="Store and verify").click()
@@ -277,6 +277,45 @@ async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_found_and_cance
     )
     await press("Enter")
     await expect(page.locator("#standing")).to_contain_text("cancelled")
+
+
+async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_submitted_and_its_results_seen(
+    visitor: Visitor, world: World, file: Path
+) -> None:
+    sandbox = await world.sandbox()
+    service_id, panel_id = await world.add_service(sandbox)
+    page = await visitor.open("/ui/sign-in")
+    press = page.keyboard.press
+    await press_until(page, "Tab", "#f-username")
+    await page.keyboard.type("alice")
+    await press("Tab")
+    await page.keyboard.type(PASSWORD)
+    await press("Enter")
+    await page.wait_for_url("**/ui/")
+
+    await press_until(page, "Tab", "a[href='/ui/jobs/new']")
+    await press("Enter")
+    await page.wait_for_url("**/ui/jobs/new")
+    await press_until(page, "Tab", "#f-input_file")
+    async with page.expect_file_chooser() as chooser:
+        await press("Space")
+    await (await chooser.value).set_files(file)
+    await expect(page.locator("#picked")).to_contain_text("chromosome 20")
+    await expect(page.get_by_label("Genome build")).to_have_value("hg19")
+    await press_until(page, "Tab", f"#service-check-{service_id}")
+    await press("Space")
+    await expect(page.locator(f"#panel-{service_id}-{panel_id}")).to_be_visible()
+    await press_until(page, "Tab", f"#panel-{service_id}-{panel_id}")
+    await press("Space")
+    await expect(page.locator("#sending")).not_to_contain_text("still to be chosen")
+    await press_until(page, "Tab", "#submit")
+    await press("Enter")
+    await page.wait_for_url(JOB)
+    await expect(page.locator("#standing")).to_have_text("The results are here", timeout=30_000)
+    await press_until(page, "Tab", "main a[href$='/results']")
+    await press("Enter")
+    await page.wait_for_url("**/results")
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
 async def test_batch_when_compared_then_both_panels_are_side_by_side(

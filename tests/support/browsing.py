@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -31,7 +32,16 @@ _FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-default-apps",
     "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb", "--no-proxy-server",
 )  # fmt: skip
-_START_S = 30.0
+_START_S = 60.0
+_END_S = 15.0
+# Runs a program for as long as somebody holds the other end of the standard input, then ends it and all that it started.
+_WITH_US = """
+exec 3<&0
+"$@" </dev/null 3<&- & it=$!
+( cat <&3 >/dev/null; kill -TERM $it; sleep 10; kill -KILL 0 ) 2>/dev/null &
+wait $it
+kill -KILL 0
+"""
 
 
 def find_chromium() -> str | None:
@@ -41,30 +51,44 @@ def find_chromium() -> str | None:
 
 @contextmanager
 def run_chromium(profile: Path) -> Iterator[str]:
-    """Run Chromium; give the address of its debugging port."""
+    """Run Chromium; give the address of its debugging port.
+
+    It ends with whoever runs it, also when that is killed: a shell waits for the end of its standard input.
+    """
     program = find_chromium()
     assert program is not None
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
-    process = subprocess.Popen(
-        [program, *_FLAGS, *sandbox, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    log = profile / "chromium.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", _WITH_US, "sh",
+             program, *_FLAGS, *sandbox, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+            env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": "disabled:", "HOME": str(profile)},
+        )  # fmt: skip
     try:
         told = profile / "DevToolsActivePort"
         until = time.monotonic() + _START_S
         while not (told.is_file() and told.read_text().strip()):
-            assert process.poll() is None, "Chromium ended"
-            assert time.monotonic() < until, "Chromium does not start"
+            assert process.poll() is None, f"Chromium ended: {_end_of(log)}"
+            assert time.monotonic() < until, f"Chromium does not start: {_end_of(log)}"
             time.sleep(0.05)
         yield f"http://127.0.0.1:{told.read_text().split()[0]}"
     finally:
-        process.terminate()
+        assert process.stdin is not None
+        process.stdin.close()
         try:
-            process.wait(10)
+            process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(_END_S)
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
 
 
 @dataclass

@@ -77,6 +77,17 @@ class World:
     alice: Client = field(init=False)
     admin: Client = field(init=False)
     sandboxes: int = 0
+    settings: Settings = field(init=False)
+    up: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def stop(self) -> None:
+        """Stop the platform; the sandboxes, and who is signed in, stay."""
+        await self.up.aclose()
+
+    async def start(self) -> None:
+        """Start the platform again, at the address that it had."""
+        port = int(self.base.rpartition(":")[2])
+        self.platform, _ = await _serve(self.up, self.settings, port)
 
     async def client(self, username: str, role: str = "user") -> Client:
         """Make an account and sign it in."""
@@ -145,15 +156,22 @@ async def open_world(
         **{**FAST, **changes},
     )
     async with AsyncExitStack() as stack:
-        platform = await stack.enter_async_context(open_platform(settings))
-        runner = Runner(create_app(platform), access_log=None, shutdown_timeout=0.2)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        up = await stack.enter_async_context(AsyncExitStack())
+        platform, base = await _serve(up, settings, port)
         timeout = aiohttp.ClientTimeout(total=30)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
-        world = World(platform, base, root, stack, session)
+        world = World(platform, base, root, stack, session, up=up)
+        world.settings = settings
         world.admin = await world.client("admin", "admin")
         world.alice = await world.client("alice")
         yield world
+
+
+async def _serve(up: AsyncExitStack, settings: Settings, port: int) -> tuple[Platform, str]:
+    """Open the platform for as long as `up` is open; give it and its address."""
+    platform = await up.enter_async_context(open_platform(settings))
+    runner = Runner(create_app(platform), access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    up.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return platform, f"http://127.0.0.1:{runner.addresses[0][1]}"
