@@ -33,6 +33,14 @@ where (:is_active::boolean is null or is_active = :is_active) and (:api_type::te
 order by id
 limit :limit offset :offset
 
+-- name: list_services_by_id
+-- Some services.
+select id, slug, name, description, api_type, base_url, location, country, supported_builds, credential_kind, credential_policy,
+       shared_with, shared_secret, shared_secret_key_id, allow_insecure, api_config, is_active, poll_interval_s, wait_limit_s,
+       max_remote_jobs, health, health_message, health_checked_at, latency_ms, live_form, created_at, updated_at, institution, city,
+       latitude, longitude, maintenance, maintenance_message, health_failures, description_read_at
+from services where id = any(:service_ids)
+
 -- name: count_services
 -- How many services `list_services` would list.
 select count(*) from services

@@ -104,6 +104,12 @@ async def list_services(
     return [build(Service, row) for row in rows], total
 
 
+async def list_services_by_id(db: Executor, service_ids: list[int]) -> dict[int, Service]:
+    """Give some services by id, asked for at once; those that are gone are left out."""
+    rows = await SERVICES.list_services_by_id.rows(db, service_ids=service_ids)
+    return {row["id"]: build(Service, row) for row in rows}
+
+
 async def insert_service(
     db: Executor, *, slug: str, api_type: str, values: dict[str, Any]
 ) -> Service | None:

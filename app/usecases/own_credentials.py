@@ -72,7 +72,18 @@ async def list_credentials(
 ) -> tuple[list[Held], int]:
     """Give a page of the own credentials and the number of all."""
     stored, total = await db.list_credentials(deps.pool, actor.id, limit=limit, offset=offset)
-    return [Held(item, await _service_of(deps.pool, item.service_id)) for item in stored], total
+    services = await services_db.list_services_by_id(
+        deps.pool, [item.service_id for item in stored]
+    )
+    # A service that was deleted between the two queries took its credentials with it.
+    held = [Held(item, services[item.service_id]) for item in stored if item.service_id in services]
+    return held, total
+
+
+async def find_credential_for(deps: Deps, actor: Actor, service: Service) -> Held | None:
+    """Give the own credential for a service, if there is one."""
+    stored = await db.find_for_service(deps.pool, actor.id, service.id)
+    return Held(stored, service) if stored is not None else None
 
 
 async def store_credential(

@@ -7,7 +7,7 @@ from app.core import policy
 from app.core.models import Service
 from app.usecases.catalogue import list_services
 from app.usecases.deps import Actor, Deps
-from app.usecases.own_credentials import Held, list_credentials
+from app.usecases.own_credentials import Held, find_credential_for, list_credentials
 
 ENDS_SOON = timedelta(days=7)
 """As long before its end as people are told of it by mail (design §5)."""
@@ -53,6 +53,5 @@ async def find_standing(deps: Deps, actor: Actor, service: Service) -> Standing 
     """Give how the user stands with one service; None where it asks for nothing."""
     if service.credential_kind == "none":
         return None
-    held, _ = await list_credentials(deps, actor, limit=_MAX, offset=0)
-    own = next((item for item in held if item.service.id == service.id), None)
+    own = await find_credential_for(deps, actor, service)
     return Standing(service, own, policy.may_use_shared(service, actor.user))
