@@ -148,7 +148,6 @@ async def test_newcomer_when_going_the_whole_way_then_holds_verified_results_and
     await see_plots(visitor)
 
 
-@pytest.mark.skipif(bool(os.environ.get("CI")), reason="takes half a minute of both cores")
 async def test_imputation_when_it_is_real_then_its_results_come_through_the_pages(
     visitor: Visitor, world: World, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from app.core.choosing import (
     phasing_choices,
     questions,
 )
+from app.core.countries import country_name
 from app.core.errors import AppError
 from app.core.models import Panel, Service
 from app.usecases.offers import Offer
@@ -53,7 +54,11 @@ class Card:
     def where(self) -> str:
         """Say where the service stands, as far as it is known."""
         service = self.service
-        parts = [service.institution, service.city or service.location, service.country]
+        parts = [
+            service.institution,
+            service.city or service.location,
+            country_name(service.country),
+        ]
         return ", ".join(part for part in parts if part)
 
     @property
