@@ -5,16 +5,16 @@ from uuid import UUID
 
 from app.core.choosing import Choices, choices_of
 from app.core.errors import AppError, InvalidInput, NotFound
-from app.core.expiry import LOOKS_BACK
 from app.core.models import File, Panel, Service
 from app.db import credentials as credentials_db
-from app.db.offers import UsualDuration, list_usual_durations
-from app.db.services import find_service, list_panels, list_services
+from app.db.offers import UsualDuration
+from app.db.services import find_service, list_active_panels, list_panels, list_services
 from app.usecases.creation import find_inputs
 from app.usecases.deps import Actor, Deps
 from app.usecases.files import list_files
 from app.usecases.jobs import get_job
 from app.usecases.ruling import judge_credential
+from app.usecases.waits import list_usual_durations
 
 MAX_SERVICES = 100
 SHOWN_FILES = 20
@@ -49,13 +49,17 @@ async def list_offers(deps: Deps, actor: Actor) -> list[Offer]:
     services, _ = await list_services(
         deps.pool, is_active=True, api_type=None, limit=MAX_SERVICES, offset=0
     )
-    usual = await list_usual_durations(deps.pool, deps.now() - LOOKS_BACK)
-    return [await _offer(deps, actor, service, usual.get(service.id)) for service in services]
-
-
-async def _offer(deps: Deps, actor: Actor, service: Service, usual: UsualDuration | None) -> Offer:
-    panels, _ = await list_panels(deps.pool, service.id, inactive_too=False)
-    return Offer(service, panels, await _access(deps, actor, service), usual)
+    panels = await list_active_panels(deps.pool, [service.id for service in services])
+    usual = await list_usual_durations(deps)
+    return [
+        Offer(
+            service,
+            panels.get(service.id, []),
+            await _access(deps, actor, service),
+            usual.get(service.id),
+        )
+        for service in services
+    ]
 
 
 async def _access(deps: Deps, actor: Actor, service: Service) -> Access:

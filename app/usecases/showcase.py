@@ -6,18 +6,15 @@ from types import MappingProxyType
 from typing import Any
 
 from app.core.browsing import Wanted, builds_of, fits, population_keys
-from app.core.expiry import LOOKS_BACK
 from app.core.models import Panel, Service
-from app.db import offers
 from app.db import services as db
-from app.db.offers import TookTimes, UsualDuration, list_usual_durations
+from app.db.offers import UsualDuration
 from app.usecases.catalogue import list_services
 from app.usecases.deps import Actor, Deps
 from app.usecases.standing import Standing, list_standings
+from app.usecases.waits import list_usual_durations
 
 _MAX = 500
-FEWEST_JOBS = 5
-"""Times of fewer jobs are told to nobody."""
 _HEALTH = {"up": 0, "unknown": 1, "maintenance": 2, "down": 3}
 
 
@@ -60,8 +57,7 @@ async def list_shown(
 ) -> tuple[list[Shown], list[Panel]]:
     """Give the active services that fit, and all panels there are (for the choices of the filter)."""
     services, _ = await list_services(deps, is_active=True, api_type=None, limit=_MAX, offset=0)
-    told = await list_usual_durations(deps.pool, deps.now() - LOOKS_BACK)
-    usual = {number: item for number, item in told.items() if item.jobs >= FEWEST_JOBS}
+    usual = await list_usual_durations(deps)
     standings = (
         {item.service.id: item for item in await list_standings(deps, actor)} if actor else {}
     )
@@ -73,9 +69,3 @@ async def list_shown(
     ]
     shown.sort(key=_ORDERS[wanted.sort])
     return shown, [panel for panels in by_service.values() for panel in panels]
-
-
-async def measure_jobs(deps: Deps, service_id: int) -> TookTimes | None:
-    """Give how long jobs take at a service; None where so few have ended that a time would tell of somebody's job."""
-    took = await offers.measure_jobs(deps.pool, service_id)
-    return took if took.jobs >= FEWEST_JOBS else None

@@ -8,6 +8,7 @@ import pytest
 
 from app.usecases.deps import Actor, Deps
 from app.usecases.own_credentials import delete_credential, list_credentials
+from app.usecases.waits import FEWEST_JOBS
 from tests import factories
 from tests.support.api import Answer, Api
 from tests.support.jobs import Desk, finish, genotypes, make_desk, submitted
@@ -146,17 +147,17 @@ async def test_page_when_like_an_earlier_job_then_is_filled_in_for_its_owner_alo
     assert f'value="{job.input_file_id}" checked' in own.text
 
 
-async def test_page_when_jobs_were_done_then_tells_how_long_they_usually_take(
+async def test_page_when_five_jobs_were_done_then_tells_how_long_they_usually_take(
     client: Api, deps: Deps, alice: Person
 ) -> None:
     desk = await make_desk(deps, alice)
-    job = await submitted(deps, client, alice, desk)
-    await finish(deps, job, "completed")
-    await deps.pool.execute(
-        "update imputation_jobs set created_at = completed_at - interval '2 hours'"
-    )
-    page = await client.get("/ui/jobs/new", as_=alice)
-    assert "Usually done in 2 h" in page.text
+    for done in range(1, FEWEST_JOBS + 1):
+        await finish(deps, await submitted(deps, client, alice, desk), "completed")
+        await deps.pool.execute(
+            "update imputation_jobs set created_at = completed_at - interval '2 hours'"
+        )
+        page = await client.get("/ui/jobs/new", as_=alice)
+        assert ("Usually done in 2 h" in page.text) == (done == FEWEST_JOBS)
 
 
 async def test_check_when_asked_then_judges_without_a_file_and_speaks_the_words_of_the_api(

@@ -11,8 +11,9 @@ from app.core.health import WINDOWS
 from app.core.services import warnings_for_users
 from app.usecases.monitoring import get_health, get_timeline
 from app.usecases.panels import list_panels
-from app.usecases.showcase import list_shown, measure_jobs
+from app.usecases.showcase import list_shown
 from app.usecases.standing import find_standing
+from app.usecases.waits import measure_jobs
 from app.web.endpoint import INT, Access, Call, Endpoint
 from app.web.pages import Form, page, render
 from app.web.sparkline import sparkline
