@@ -230,7 +230,10 @@ def _refuse_cross_site(settings: Settings) -> Middleware:
         # A browser adds no Authorization by itself: whoever sent it knows the token. A cookie it does add: then the origins
         # that may use the API are strangers like all others.
         carries_itself = hdrs.AUTHORIZATION not in request.headers
-        known = own if TOKEN not in request else {ours}
+        # Nor do they sign a browser in as somebody else: the forms of the pages are ours alone.
+        endpoint = endpoint_of(request)
+        is_page = endpoint is not None and endpoint.is_page
+        known = {ours} if is_page or TOKEN in request else own
         if request.method not in _SAFE and carries_itself and is_cross_site(request, known):
             raise Forbidden(
                 "This request comes from a page of another site",

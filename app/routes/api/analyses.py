@@ -67,7 +67,7 @@ async def get_table(call: Call) -> web.Response:
 
 def _harmless(cell: object) -> object:
     """Spreadsheets take a text that begins so for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t" and cell else cell
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r\n" and cell else cell
 
 
 def table_of(result: Analysis, name: str) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
