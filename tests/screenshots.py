@@ -138,7 +138,8 @@ class Shooting:
 
 
 async def shoot(shooting: Shooting, only: str, *, instant: bool) -> None:
-    """Take the pictures of all stops whose name holds `only`."""
+    """Take the pictures of all stops whose name holds `only`; of those of the README alone where these are wanted."""
+    chosen = {item.stop for item in shooting.readme}
     folder = shooting.folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fip-shots-") as place:
@@ -146,7 +147,10 @@ async def shoot(shooting: Shooting, only: str, *, instant: bool) -> None:
         root.chmod(0o711)  # servers that root starts run as another account
         with run_chromium(root / "chromium") as endpoint:
             async with open_story(root, instant=instant) as story, connect(endpoint) as browser:
-                stops = [stop for stop in await find_stops(story) if only in stop.name]
+                every = await find_stops(story)
+                stops = [
+                    stop for stop in every if (stop.name in chosen if chosen else only in stop.name)
+                ]
                 for who in sorted({stop.who for stop in stops}):
                     left = [stop for stop in stops if stop.who == who]
 
@@ -184,7 +188,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "screenshots")
     parser.add_argument("--only", default="", help="pages whose name holds this")
     parser.add_argument("--instant", action="store_true", help="no real imputation")
-    parser.add_argument("--readme", action="store_true", help="also write docs/images/")
+    parser.add_argument(
+        "--readme", action="store_true", help="take those of the README again, into docs/images/"
+    )
     arguments = parser.parse_args()
     if find_chromium() is None:
         sys.exit("chromium is not installed: apt-get install chromium")

@@ -1,4 +1,4 @@
-"""Every page of the route table in a real browser, wide (light and dark) and on a phone: it fits, everybody can use it, nothing is amiss."""
+"""Every page of the route table in a real browser, wide in the light and on a phone in the dark: it fits, everybody can use it, nothing is amiss."""
 
 import asyncio
 from pathlib import Path
@@ -36,7 +36,7 @@ async def test_every_page_when_looked_at_then_it_fits_and_everybody_can_use_it(
                 while stops:
                     stop = stops.pop()
                     page = await arrive(visitor, stop)
-                    found = [*await faults_of(page, dark_at_all=False), *visitor.faults]
+                    found = [*await faults_of(page, each_in_both=False), *visitor.faults]
                     visitor.faults.clear()
                     faults.extend(f"{stop.name} ({stop.path}): {fault}" for fault in found)
 

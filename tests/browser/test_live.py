@@ -123,7 +123,7 @@ async def test_row_page_and_bell_when_a_job_ends_then_show_it_within_a_second(
     )
     took = {}
     for name, tab in tabs.items():
-        await tab.wait_for_function("window.notedAt")
+        await tab.wait_for_function("() => Boolean(window.notedAt)")
         took[name] = await tab.evaluate("window.notedAt") / 1000 - ended.timestamp()
     assert max(took.values()) < 1, took
 

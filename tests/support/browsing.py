@@ -58,6 +58,7 @@ def run_chromium(profile: Path) -> Iterator[str]:
     program = find_chromium()
     assert program is not None
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
+    profile.mkdir(parents=True, exist_ok=True)
     log = profile / "chromium.log"
     with log.open("wb") as said:
         process = subprocess.Popen(

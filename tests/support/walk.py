@@ -238,11 +238,11 @@ async def _settle(page: Page) -> None:
 
 
 async def faults_of(
-    page: Page, *, widths: Iterable[int] = WIDTHS.values(), dark_at_all: bool = True
+    page: Page, *, widths: Iterable[int] = WIDTHS.values(), each_in_both: bool = True
 ) -> list[str]:
     """Look at a page at each width, light and dark; give what is wrong with it.
 
-    Without `dark_at_all` the dark is looked at for the first width alone: its colours are the same at all.
+    Without `each_in_both` the first width is looked at in the light and the others in the dark, with all rules each.
     """
     found = []
     await page.evaluate(AXE.read_text())
@@ -254,8 +254,10 @@ async def faults_of(
         ):
             found.append(f"{wide} px too wide at {width}: {await page.evaluate(CULPRIT)}")
         for scheme, rules in SCHEMES.items():
-            if place and scheme == "dark" and not dark_at_all:
-                continue
+            if not each_in_both:
+                if (scheme == "dark") != bool(place):
+                    continue
+                rules = SCHEMES["light"]  # noqa: PLW2901 - nothing else looks at this width
             await page.emulate_media(color_scheme=scheme)
             await page.evaluate(DRAWN)
             found += [f"{width} {scheme} {fault}" for fault in await _axe(page, rules)]
