@@ -24,14 +24,14 @@ where job_id = :job_id and state = 'due' and (lease_until is null or lease_until
 returning attempts
 
 -- name: finish
--- Keep what was computed.
+-- Keep what was computed, unless somebody else has taken it in hand since (each taking counts as an attempt).
 update job_analyses set state = 'done', result = :result, version = :version, error = null, lease_until = null, computed_at = :now
-where job_id = :job_id and state = 'due'
+where job_id = :job_id and state = 'due' and attempts = :attempts
 
 -- name: give_up
--- Say why there is no analysis.
+-- Say why there is no analysis, unless somebody else has taken it in hand since.
 update job_analyses set state = 'failed', error = :error, lease_until = null, computed_at = :now
-where job_id = :job_id and state = 'due'
+where job_id = :job_id and state = 'due' and attempts = :attempts
 
 -- name: list_result_files
 -- The stored result files and reports of a job.

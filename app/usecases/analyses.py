@@ -44,6 +44,9 @@ async def get_analysis(deps: Deps, actor: Actor, job_id: UUID) -> Analysed:
         await get_results(deps, actor, job_id)
         await ANALYSES.ask.run(deps.pool, job_id=job_id, version=VERSION)
         return Analysed(job, "due")
+    if row["version"] < VERSION:
+        error = "It was made in an earlier way, and the result files are no longer here"
+        return Analysed(job, "failed", None, error, row["computed_at"])
     result = None
     if row["result"] is not None:
         result = msgspec.convert(row["result"], Analysis)
@@ -59,7 +62,9 @@ async def compute_analysis(deps: Deps, job_id: UUID) -> None:
         return
     if attempts > MAX_ATTEMPTS:
         error = "The analysis was begun several times and did not come to its end"
-        await ANALYSES.give_up.run(deps.pool, job_id=job_id, error=error, now=now)
+        await ANALYSES.give_up.run(
+            deps.pool, job_id=job_id, attempts=attempts, error=error, now=now
+        )
         return
     files = [
         ResultFile(deps.store.path(row["storage_key"]), row["name"], row["id"], row["sha256"])
@@ -70,11 +75,14 @@ async def compute_analysis(deps: Deps, job_id: UUID) -> None:
     except InspectionError as failure:
         log.warning("analysis.failed", job_id=str(job_id), reason=str(failure))
         error = "The result files could not be read in the time and memory that are allowed"
-        await ANALYSES.give_up.run(deps.pool, job_id=job_id, error=error, now=deps.now())
+        await ANALYSES.give_up.run(
+            deps.pool, job_id=job_id, attempts=attempts, error=error, now=deps.now()
+        )
         return
     await ANALYSES.finish.run(
         deps.pool,
         job_id=job_id,
+        attempts=attempts,
         result=msgspec.to_builtins(result),
         version=VERSION,
         now=deps.now(),

@@ -11,6 +11,7 @@ const token = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const colour = (n) => token(`--plot-${n + 1}`);
 const sumColumns = (rows) => Array.from({ length: 50 }, (_, i) => rows.reduce((n, row) => n + row[2 * i] + row[2 * i + 1], 0));
 
+const count = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
 const short = (v) => (v >= 1e6 ? `${v / 1e6} M` : v >= 1000 ? `${v / 1000} k` : `${v}`);
 function axis(extra) {
   return { stroke: token("--muted"), grid: { stroke: token("--line"), width: 1 }, ticks: { stroke: token("--line") }, font: "12px Inter, sans-serif", labelFont: "12px Inter, sans-serif", labelSize: 20, ...extra };
@@ -119,8 +120,8 @@ function savePng(area, name) {
 
 async function drawAll() {
   for (const box of document.querySelectorAll("[data-plot]")) {
-    const results = (await Promise.all(box.dataset.jobs.split(",").map(load))).filter(Boolean);
-    if (!results.length) continue;
+    const results = await Promise.all(box.dataset.jobs.split(",").map(load));
+    if (!results.every(Boolean)) continue; // with one missing, names and colours would go wrong; the tables are there
     const area = box.querySelector(".plot-area");
     draw[box.dataset.plot](area, results);
     const legend = box.querySelector(".plot-legend");
@@ -155,7 +156,7 @@ function wire(box, result) {
     const from = Math.round(slider.value * 100);
     const n = rows.reduce((sum, row) => sum + row.slice(from).reduce((a, b) => a + b, 0), 0);
     box.querySelector("output").textContent = Number(slider.value).toFixed(2);
-    said.textContent = `${n.toLocaleString("en")} of ${result.with_r2.toLocaleString("en")} variants kept (${((100 * n) / (result.with_r2 || 1)).toFixed(1)} %)`;
+    said.textContent = `${count(n)} of ${count(result.with_r2)} variants kept (${((100 * n) / (result.with_r2 || 1)).toFixed(1)} %)`;
   };
   slider.oninput = tell;
   choice.onchange = tell;
