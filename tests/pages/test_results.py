@@ -38,3 +38,26 @@ async def test_results_when_first_looked_at_then_computed_once_and_shown_to_thei
     both = f"/ui/compare?job={job.id}&job={uuid4()}"
     assert (await client.get(both, as_=alice)).status == 404
     assert (await client.get("/ui/compare?job=nonsense", as_=alice)).status in (400, 422)
+
+
+async def test_comparison_when_of_own_completed_jobs_then_side_by_side_and_of_nobody_else(
+    client: Api, deps: Deps, alice: Person, bob: Person
+) -> None:
+    desk = await make_desk(deps, alice)
+    jobs = []
+    for _ in range(2):
+        job = await submitted(deps, client, alice, desk)
+        jobs.append(await complete(deps, job, {"chr20.info.gz": INFO}))
+    path = "/ui/compare?" + "&".join(f"job={job.id}" for job in jobs)
+    assert "Computing" in (await client.get(path, as_=alice)).text
+    for job in jobs:
+        await compute_analysis(deps, job.id)
+
+    shown = await client.get(path, as_=alice)
+    assert shown.status == 200
+    assert "A." in shown.text
+    assert "B." in shown.text
+    assert (await client.get(path, as_=bob)).status == 404
+    assert (await client.get(f"/ui/compare?job={jobs[0].id}", as_=alice)).status in (200, 400)
+    many = "&".join(f"job={uuid4()}" for _ in range(50))
+    assert (await client.get(f"/ui/compare?{many}", as_=alice)).status in (400, 404)
