@@ -70,10 +70,9 @@ const draw = {
     return frame(area, { scales: { x: { time: false, range: [-0.5, 4.5] }, y: { range: [0, 1] } }, axes: [axis({ label: "Minor allele frequency (%)", splits: () => x, values: (_, v) => v.map((i) => MAF[i]), grid: { show: false } }), axis({ label: "Mean R²" })], series, hooks: { draw: [bars] } }, data);
   },
   windows(area, results) {
-    const rows = results[0].windows;
     const box = area.parentElement;
     let select = box.querySelector("select");
-    const names = [...new Set(rows.map((w) => w.chromosome))];
+    const names = [...new Set(results.flatMap((r) => r.windows.map((w) => w.chromosome)))];
     if (!select && names.length > 1) {
       select = document.createElement("select");
       select.setAttribute("aria-label", "Chromosome");
@@ -82,9 +81,13 @@ const draw = {
       area.before(select);
     }
     const name = select?.value ?? names[0];
-    const shown = rows.filter((w) => w.chromosome === name);
-    const last = shown.length ? shown.at(-1).start_mb + 1 : 1;
-    return frame(area, { scales: { x: { time: false, range: [shown[0]?.start_mb ?? 0, last] }, y: { range: [0, 1] } }, axes: [axis({ label: `Position on chromosome ${name} (Mb)` }), axis({ label: "Mean R²" })], series: [{}, { stroke: colour(0), width: 2, points: { show: true, size: 6, fill: colour(0) } }] }, [shown.map((w) => w.start_mb + 0.5), shown.map((w) => w.mean_r2)]);
+    const means = results.map((r) => new Map(r.windows.filter((w) => w.chromosome === name).map((w) => [w.start_mb, w.mean_r2])));
+    const starts = means.flatMap((of) => [...of.keys()]);
+    const [first, last] = starts.length ? [Math.min(...starts), Math.max(...starts)] : [0, 0];
+    // Each megabase has its place, so that a line ends where nothing was imputed.
+    const places = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    const series = [{}, ...results.map((_, n) => ({ stroke: colour(n), width: 2, points: { show: true, size: 6, fill: colour(n) } }))];
+    return frame(area, { scales: { x: { time: false, range: [first, last + 1] }, y: { range: [0, 1] } }, axes: [axis({ label: `Position on chromosome ${name} (Mb)` }), axis({ label: "Mean R²" })], series }, [places.map((mb) => mb + 0.5), ...means.map((of) => places.map((mb) => of.get(mb) ?? null))]);
   },
   typed(area, results) {
     const grid = results[0].er2_by_r2;
@@ -125,7 +128,7 @@ async function drawAll() {
     const area = box.querySelector(".plot-area");
     draw[box.dataset.plot](area, results);
     const legend = box.querySelector(".plot-legend");
-    const names = [...document.querySelectorAll("td.lead-cell")].map((cell) => cell.textContent);
+    const names = [...document.querySelectorAll("#compared td.lead-cell")].map((cell) => cell.textContent);
     if (results.length > 1) {
       legend.hidden = false;
       legend.replaceChildren(...results.map((_, n) => {
@@ -142,21 +145,25 @@ async function drawAll() {
     png.onclick = () => savePng(area, box.dataset.plot);
   }
   const keep = document.querySelector("[data-keep]");
-  const result = keep && (await load(keep.dataset.keep));
-  if (result) wire(keep, result);
+  const loaded = keep && (await Promise.all(keep.dataset.keep.split(",").map(load)));
+  if (loaded?.every(Boolean)) wire(keep, loaded);
 }
 
-function wire(box, result) {
-  const [slider, choice, said] = [box.querySelector("#keep-r2"), box.querySelector("#keep-maf"), box.querySelector("[data-kept]")];
-  box.querySelector("[data-keep-controls]").hidden = false;
-  said.hidden = false;
+/** Let a slider and a choice tell how many variants of each job stay; each `[data-kept]` is one job's. */
+function wire(box, results) {
+  const [slider, choice, said] = [box.querySelector("#keep-r2"), box.querySelector("#keep-maf"), [...box.querySelectorAll("[data-kept]")]];
+  for (const part of box.querySelectorAll("[data-keep-controls]")) part.hidden = false;
   const tell = () => {
     const bin = Number(choice.value);
-    const rows = bin ? result.r2_by_maf.slice(bin, 5) : result.r2_by_maf;
     const from = Math.round(slider.value * 100);
-    const n = rows.reduce((sum, row) => sum + row.slice(from).reduce((a, b) => a + b, 0), 0);
     box.querySelector("output").textContent = Number(slider.value).toFixed(2);
-    said.textContent = `${count(n)} of ${count(result.with_r2)} variants kept (${((100 * n) / (result.with_r2 || 1)).toFixed(1)} %)`;
+    results.forEach((result, place) => {
+      const rows = bin ? result.r2_by_maf.slice(bin, 5) : result.r2_by_maf;
+      const n = rows.reduce((sum, row) => sum + row.slice(from).reduce((a, b) => a + b, 0), 0);
+      const share = `${((100 * n) / (result.with_r2 || 1)).toFixed(1)} %`;
+      said[place].textContent = results.length > 1 ? `${count(n)} (${share})` : `${count(n)} of ${count(result.with_r2)} variants kept (${share})`;
+      said[place].hidden = false;
+    });
   };
   slider.oninput = tell;
   choice.onchange = tell;
