@@ -291,7 +291,7 @@ async def test_secrets_when_planted_everywhere_then_found_nowhere(
     assert len(sign_ins) >= 3
     letters = mails(deps.settings.data_dir / "outbox")
     mailed = set(re.findall(r"/files/download/([\w-]+)/", "\n".join(letters)))
-    confirm = re.search(r"/email-confirm/([\w-]+)", "\n".join(letters))
+    confirm = re.search(r"/confirm-email/([\w-]+)", "\n".join(letters))
     assert mailed, "the mail of a completed job has a link"
     assert confirm is not None
 

@@ -113,6 +113,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "What the results say of their quality, computed once from the result files; 202 while it is computed",
         response=AnalysisOut,
         tag="jobs",
+        openapi={
+            "responses": {
+                "202": {
+                    "description": "It is being computed; ask again in a few seconds",
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/AnalysisOut"}}
+                    },
+                }
+            }
+        },
     ),
     Endpoint(
         "GET",
