@@ -16,6 +16,10 @@ from app.genotypes.tally import Chromosome, Tally
 
 MAX_LINE_BYTES = 16 * MIB
 MAX_UNCOMPRESSED_BYTES = 2 * 1024 * 1024 * MIB
+MAX_POSITION = 2**31 - 1
+"""The largest that VCF and its indexes know (SAM specification, §4.2)."""
+MAX_INFO_FIELDS = 1000
+"""Of one site; what comes after them is not looked at."""
 _STEP_BYTES = 512 * 1024
 _NAN = math.nan
 _IMPUTED = re.compile(rb"IMPUTED;AF=([0-9.eE+-]+);MAF=([0-9.eE+-]+);AVG_CS=[^;]*;R2=([0-9.eE+-]+)$")
@@ -127,12 +131,12 @@ def _read_vcf(lines: list[bytes], batches: Iterator[list[bytes]], tally: Tally) 
                 continue
             try:
                 chrom, at, _, ref, alt, _, _, info, *_ = line.split(b"\t", 8)
-                position = int(at)
+                position = place_of(at)
             except ValueError:
                 bad += bool(line.strip())
                 continue
             if chrom != seen:
-                seen, where = chrom, tally.chromosome(chrom.decode("ascii", "replace"))
+                seen, where = chrom, tally.chromosome(chrom[:60].decode("ascii", "replace"))
             where.sites += 1
             if b"," in alt:
                 tally.multiallelic += 1
@@ -161,7 +165,7 @@ def _add_other(
     marks_imputed: bool,
 ) -> None:
     values: dict[bytes, bytes] = {}
-    for part in info.rstrip(b"\r").split(b";"):
+    for part in info.rstrip(b"\r").split(b";", MAX_INFO_FIELDS)[:MAX_INFO_FIELDS]:
         key, _, value = part.partition(b"=")
         values[key] = value
     imputed = b"IMPUTED" in values or b"IMP" in values
@@ -177,6 +181,14 @@ def _add_other(
     af = number(values.get(b"AF", b""))
     maf = number(values.get(b"MAF", b""))
     tally.add_imputed(where, position, af, min(af, 1 - af) if math.isnan(maf) else maf, r2)
+
+
+def place_of(text: bytes) -> int:
+    """Read a position. Raises ValueError for what cannot be one."""
+    position = int(text) if len(text) <= 12 else -1
+    if not 0 <= position <= MAX_POSITION:
+        raise ValueError("not a position")
+    return position
 
 
 def number(text: bytes) -> float:
@@ -234,13 +246,13 @@ def _cell(cells: list[bytes], place: int | None) -> bytes:
 
 def _place(tally: Tally, snp: bytes, of_file: str) -> tuple[Chromosome, int, bytes, bytes]:
     """`20:61098:C:T`, with or without alleles and `chr`; else the chromosome of the file's name."""
-    parts = snp.split(b":")
+    parts = snp.split(b":", 4)
     try:
-        position = int(parts[1])
+        position = place_of(parts[1])
     except (IndexError, ValueError):
         return tally.chromosome(of_file), 0, b"", b""
     ref, alt = (parts[2], parts[3]) if len(parts) > 3 else (b"", b"")
-    return tally.chromosome(parts[0].decode("ascii", "replace")), position, ref, alt
+    return tally.chromosome(parts[0][:60].decode("ascii", "replace")), position, ref, alt
 
 
 def chromosome_of(name: str) -> str:

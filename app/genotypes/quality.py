@@ -20,12 +20,15 @@ from app.genotypes.tally import (
     Suspect,
     Tally,
     Window,
+    plain_text,
 )
 
 VERSION = 1
 """Of the computation; a stored result of another one is computed anew."""
 MAX_REASONS = 40
 MAX_CHUNKS = 400
+_MAX_CELLS = 20
+"""Of a row of a short table; none has more columns."""
 _OTHER = "Other reasons"
 
 
@@ -198,10 +201,12 @@ def _rows(path: Path, deadline: Deadline) -> list[list[str]]:
     found: list[list[str]] = []
     for lines in read_batches(path, deadline):
         for line in lines:
-            cells = line.decode("utf-8", "replace").rstrip("\r").split("\t")
+            cells = (
+                line.decode("utf-8", "replace").rstrip("\r").split("\t", _MAX_CELLS)[:_MAX_CELLS]
+            )
             if _is_head(cells) or not cells[0].strip():
                 continue
-            found.append([cell.strip()[:120] for cell in cells])
+            found.append([plain_text(cell.strip(), 120) for cell in cells])
             if len(found) > 100 * MAX_CHUNKS:
                 raise ReadingStopped("the list is longer than is read")
     return found
@@ -221,7 +226,7 @@ def _read_excluded(path: Path, tally: Tally, reasons: Counter[str], deadline: De
     n, titles = 0, [""]
     for lines in read_batches(path, deadline):
         for line in lines:
-            cells = line.decode("utf-8", "replace").rstrip("\r").split("\t")
+            cells = line.decode("utf-8", "replace").rstrip("\r").split("\t", _MAX_CELLS)
             if _is_head(cells):
                 titles = [cell.strip().lstrip("#").lower() for cell in cells]
                 continue
@@ -233,7 +238,7 @@ def _read_excluded(path: Path, tally: Tally, reasons: Counter[str], deadline: De
             else:
                 name, reason = cells[1], cells[5]
             tally.chromosome(name.strip()).excluded += 1
-            reason = reason.strip()[:100] or "No reason given"
+            reason = plain_text(reason.strip(), 100) or "No reason given"
             if reason not in reasons and len(reasons) >= MAX_REASONS:
                 reason = _OTHER
             reasons[reason] += 1
@@ -318,4 +323,4 @@ def _mean(total: float, n: int) -> float | None:
 
 
 def _place_of(item: Chromosome) -> tuple[int, str]:
-    return (int(item.name) if item.name.isdigit() else 100, item.name)
+    return (int(item.name) if item.name.isascii() and item.name.isdigit() else 100, item.name)

@@ -6,7 +6,6 @@ says nothing of the imputation, so it is counted and left out of every statistic
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from math import isfinite
 
 import msgspec
 
@@ -23,6 +22,16 @@ MAX_WINDOWS = 4000
 MAX_CHROMOSOMES = 60
 MAX_SUSPECTS = 100
 SUSPECT_ER2, SUSPECT_R2 = 0.5, 0.8
+
+
+def plain_text(text: str, most: int) -> str:
+    """Give what of a text can be stored and shown, so many characters at most: files of services may hold anything."""
+    text = text[:most]
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )
 
 
 class Chromosome(msgspec.Struct, kw_only=True):
@@ -85,7 +94,7 @@ class Tally:
 
     def chromosome(self, name: str) -> Chromosome:
         """Give the counts of a chromosome; beyond sixty, names are counted together."""
-        plain = name.removeprefix("chr")[:40] or "?"
+        plain = plain_text(name.removeprefix("chr"), 40) or "?"
         if plain not in self.chromosomes and len(self.chromosomes) >= MAX_CHROMOSOMES:
             plain = "other"
         return self.chromosomes.setdefault(plain, Chromosome(name=plain))
@@ -122,7 +131,7 @@ class Tally:
     ) -> None:
         """Count a typed site."""
         where.typed += 1
-        if not (isfinite(r2) and isfinite(er2) and r2 >= 0 and er2 >= 0):
+        if not (0.0 <= r2 < 2.0 and 0.0 <= er2 < 2.0):
             return
         self.n_er2 += 1
         self.sum_er2 += er2
@@ -131,7 +140,9 @@ class Tally:
         if er2 < SUSPECT_ER2 and r2 > SUSPECT_R2:
             self.n_suspects += 1
             if len(self.suspects) < MAX_SUSPECTS:
-                ref, alt = (text[:40].decode("ascii", "replace") for text in alleles)
+                ref, alt = (
+                    plain_text(text[:40].decode("ascii", "replace"), 40) for text in alleles
+                )
                 self.suspects.append(Suspect(where.name, position, ref, alt, r2, er2))
 
     def close_windows(self) -> Iterable[Window]:

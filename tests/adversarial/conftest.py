@@ -7,9 +7,13 @@ from aiohttp import web
 
 from app.settings import Settings
 from app.usecases.deps import Deps
+from tests.guards.conftest import belongings
+from tests.guards.test_pages import places
 from tests.support.jobs import Desk, ThreadInspector, make_desk
 from tests.support.people import Person
 
+__all__ = ["belongings", "places"]
+"""Fixtures of the guards: everything that somebody can own, as alice's."""
 MIB = 1024 * 1024
 
 

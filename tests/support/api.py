@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import msgspec
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from tests.support.people import Person
 
@@ -47,12 +48,13 @@ class Api:
         *,
         as_: Person | None = None,
         headers: dict[str, str] | None = None,
+        is_raw: bool = False,
         **options: Any,
     ) -> Answer:
-        """Send a request and read the answer whole. `options` are those of aiohttp's client."""
+        """Send a request and read the answer whole. `options` are those of aiohttp's client; `is_raw`: the path goes out as it is."""
         async with self.session.request(
             method,
-            self.base + path,
+            URL(self.base + path, encoded=is_raw),
             headers={**self.headers(as_), **(headers or {})},
             allow_redirects=False,
             **options,

@@ -23,6 +23,7 @@ _LAST_PART = 286
 _FRAMED = {
     "Content-Security-Policy": f"{SANDBOX}; frame-ancestors 'self'",
     "X-Frame-Options": "SAMEORIGIN",
+    hdrs.CACHE_CONTROL: "no-store",
 }
 
 

@@ -58,8 +58,11 @@ async def show_bell(call: Call) -> web.Response:
 async def open_one(call: Call) -> web.Response:
     """Mark one as read and go to where its reader can act. A form, so that no prefetch reads anything."""
     notice = await notices.mark_read(call.deps, call.actor, call.path_int("id"))
-    url = str(notice.data.get("action_url") or "")
-    return see_other(safe_next(urlsplit(url).path, LIST))
+    try:
+        path = urlsplit(str(notice.data.get("action_url") or "")).path
+    except ValueError:  # an address whose host is none
+        path = ""
+    return see_other(safe_next(path, LIST))
 
 
 async def read_all(call: Call) -> web.Response:
