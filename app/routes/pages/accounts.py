@@ -135,11 +135,11 @@ _OPEN = Access.PUBLIC
 PAGES: tuple[Endpoint, ...] = (
     page("/ui/register", show_register, "register", "Make an account", access=_OPEN),
     action(
-        "/ui/register", register, "register_post", "Make an account", access=_OPEN, per_minute=30
+        "/ui/register", register, "register_post", "Make an account", access=_OPEN, per_minute=5
     ),
     page(RESET, show_reset, "password_reset", "Ask for a new password", access=_OPEN),
     action(
-        RESET, ask_for_reset, "password_reset_post", "Send the link", access=_OPEN, per_minute=10
+        RESET, ask_for_reset, "password_reset_post", "Send the link", access=_OPEN, per_minute=5
     ),
     page(f"{RESET}/{_LINK}", show_new_password, "new_password", "Choose a password", access=_OPEN),
     action(
