@@ -43,6 +43,10 @@ where b.user_id = :user_id
     and (:seen::integer[] is null or coalesce(s.seen, 0) = any(:seen))
     and (:pattern::text is null or b.name ilike :pattern or b.description ilike :pattern or b.id::text ilike :pattern)
 
+-- name: find_newest_retry
+-- The newest batch that was made of a batch by trying it again.
+select id, created_at from batches where retry_of = :batch_id and user_id = :user_id order by created_at desc, id limit 1
+
 -- name: hold_batch
 -- A batch, held against deletion until the transaction ends.
 select id from batches where id = :batch_id for key share

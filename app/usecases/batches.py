@@ -24,10 +24,11 @@ from app.usecases.creation import Label, create_job, hand_over, hold_user
 from app.usecases.deps import Actor, Deps
 from app.usecases.engine.cancellation import request_cancel
 from app.usecases.files import remove_bytes
-from app.usecases.idempotency import Once
+from app.usecases.idempotency import A_MOMENT, AlreadyDone, Once
 from app.usecases.jobs import forget_job, judge_again
 from app.usecases.ruling import Ruling, judge_open_jobs
 
+_MAX_TRIES = 20
 TRIED_AGAIN = frozenset({Status.FAILED, Status.CANCELLED})
 
 
@@ -177,6 +178,29 @@ async def retry_batch(deps: Deps, actor: Actor, batch_id: UUID, once: Once | Non
     for detail in made.jobs:
         await hand_over(deps, detail.job)
     return made
+
+
+async def retry_batch_once(deps: Deps, actor: Actor, batch_id: UUID) -> UUID:
+    """Try a batch again unless that was done a moment ago; give the new batch. A double click makes one. Raises as `retry_batch`."""
+    await get_own_batch(deps.pool, actor, batch_id)
+    for time in range(_MAX_TRIES):  # a key is used up by a new batch that was deleted since
+        newest = await BATCHES.find_newest_retry.row(deps.pool, batch_id=batch_id, user_id=actor.id)
+        if newest is not None and newest["created_at"] > deps.now() - A_MOMENT:
+            return UUID(str(newest["id"]))
+        key = f"{batch_id}:{newest['id'] if newest else ''}:{time}"
+        once = Once(
+            user_id=actor.id,
+            route="POST /ui/batches/{id}/retry",
+            key=key,
+            fingerprint=deps.vault.fingerprint(key.encode()),
+            status=303,
+            render=lambda made: {"id": str(made.batch.id)},
+        )
+        try:
+            return (await retry_batch(deps, actor, batch_id, once)).batch.id
+        except AlreadyDone:
+            continue
+    raise Conflict("The batch was tried again and again", action="Wait a day, or submit a new one.")
 
 
 async def delete_batch(deps: Deps, actor: Actor, batch_id: UUID) -> None:

@@ -6,6 +6,7 @@ time, the second waits at the key for the first to commit, undoes its own work w
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,6 +15,9 @@ from app.core.errors import IdempotencyKeyReused
 from app.db import idempotency as db
 from app.db.queries import Connection
 from app.usecases.deps import Deps
+
+A_MOMENT = timedelta(seconds=10)
+"""Within it, the same wish at a page is a double click."""
 
 
 class AlreadyDone(Exception):

@@ -13,6 +13,8 @@ from app.db.job_lists import JobRow
 from app.db.jobs import JobFilter, count_own_jobs, total_of
 from app.usecases import jobs
 from app.usecases.deps import Actor, Deps
+from app.usecases.idempotency import A_MOMENT
+from app.usecases.job_view import list_retries, retry_once
 
 _GONE = "There is no such job any more."
 
@@ -101,5 +103,12 @@ async def _do(deps: Deps, actor: Actor, act: Act, job_id: UUID) -> UUID | None:
     elif act is Act.DELETE:
         await jobs.delete_job(deps, actor, job_id)
     else:
-        return (await jobs.retry_job(deps, actor, job_id, None)).job.id
+        made, _ = await retry_once(deps, actor, job_id, await _count_earlier(deps, actor, job_id))
+        return made
     return None
+
+
+async def _count_earlier(deps: Deps, actor: Actor, job_id: UUID) -> int:
+    """Count the retries of a job, aside from those of a moment ago: a double click is one wish."""
+    since = deps.now() - A_MOMENT
+    return sum(item.created_at < since for item in await list_retries(deps, actor, job_id))

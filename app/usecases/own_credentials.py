@@ -155,7 +155,8 @@ async def delete_credential(deps: Deps, actor: Actor, credential_id: int) -> Non
     """Forget a credential. Raises NotFound."""
     async with deps.pool.acquire() as connection, connection.transaction():
         stored = await _own(connection, actor, credential_id)
-        await db.delete_credential(connection, actor.id, credential_id)
+        if await db.delete_credential(connection, actor.id, credential_id) is None:
+            raise NotFound("There is no such credential")  # somebody was faster
         await _record(connection, actor, "deleted", stored)
 
 

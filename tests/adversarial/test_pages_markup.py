@@ -236,7 +236,7 @@ async def test_pages_when_everything_on_them_is_markup_then_all_of_it_is_text(
                         assert page.url == story.world.base + stop.path
                         visitor.faults.clear()
                         continue
-                    await page.hover("main")
+                    await page.mouse.move(300, 300)
                     found = await traces(page)
                     if stop.path.startswith(f"/ui/jobs/{done}"):
                         # The browser says what it refused to the report; that nothing got out, the stranger knows.

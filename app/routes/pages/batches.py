@@ -57,8 +57,8 @@ async def _act(call: Call, what: str) -> web.Response:
             await batches.cancel_batch(call.deps, call.actor, batch_id)
             return see_other(_url(batch_id), done="batch-cancelling")
         if what == "retry":
-            made = await batches.retry_batch(call.deps, call.actor, batch_id, None)
-            return see_other(_url(made.batch.id), done="batch-retried")
+            made = await batches.retry_batch_once(call.deps, call.actor, batch_id)
+            return see_other(_url(made), done="batch-retried")
         await batches.delete_batch(call.deps, call.actor, batch_id)
     except AppError as error:
         form = Form(call.fields).refuse(error)
