@@ -22,10 +22,9 @@ import structlog
 
 from app.genotypes.testdata import write_test_files
 from app.logs import configure_logging
-from app.routes.pages.table import PAGES
 from app.settings import Settings
-from app.web.endpoint import PATH_PARAM, Access
 from tests.adversarial.chatterbox import EchoingService, Recorder
+from tests.adversarial.pages import look_at_pages
 from tests.adversarial.places import files, mails, queue, spellings, tables
 from tests.adversarial.wire import connect, head
 from tests.support.client import Client
@@ -140,63 +139,6 @@ async def look_everywhere(client: Client) -> None:
         await client.call("GET", f"/services/{service['id']}/health", expect=200)
 
 
-async def look_at_pages(stage: Stage, client: Client) -> None:
-    """Look at every page and part of a page that the person may see, with everything of theirs."""
-    pool = stage.world.platform.deps.pool
-    user_id = (await client.call("GET", "/users/me"))["id"]
-    jobs = await client.call("GET", "/jobs?limit=500")
-    services = await client.call("GET", "/services")
-    held = await client.call("GET", "/users/me/service-credentials")
-    files = await client.call("GET", "/files")
-    reports = {
-        str(row["job_id"]): row["file_id"]
-        for row in await pool.fetch(
-            "select j.job_id, j.file_id from job_files j join files f on f.id = j.file_id where f.content_type like 'text/html%'"
-        )
-    }
-    ids: dict[str, list[object]] = {
-        "/ui/jobs/{": [job["id"] for job in jobs],
-        "/ui/files/{": [file["id"] for file in files],
-        "/ui/settings/service-credentials/{": [item["id"] for item in held],
-        "/ui/services/{": [service["id"] for service in services],
-        "/ui/admin/services/{": [service["id"] for service in services],
-        "/ui/admin/users/{": [row["id"] for row in await pool.fetch("select id from users")],
-    }
-    panels = {
-        row["service_id"]: row["id"]
-        for row in await pool.fetch("select id, service_id from reference_panels")
-    }
-    asked = "&".join(
-        [*(f"service={item['id']}" for item in services), *(f"job={job['id']}" for job in jobs[:2])]
-    )
-    seen = 0
-    cookie = {"Cookie": f"fip_session={client.token}"}
-    is_admin = client is stage.world.admin
-    for item in PAGES:
-        if item.method != "GET" or not item.path.startswith("/ui/"):
-            continue
-        if item.access is Access.ADMIN and not is_admin:
-            continue
-        found = next((ids[start] for start in ids if item.path.startswith(start)), [0])
-        for thing in found:
-            values = {
-                "id": thing, "change": "disable", "file_id": reports.get(str(thing), 0),
-                "panel_id": panels.get(thing, 0), "token": "t" * 40,
-            }  # fmt: skip
-            path = PATH_PARAM.sub(lambda match, given=values: str(given[match[1]]), item.path)
-            first = f"id={services[0]['id']}&from={jobs[0]['id'] if jobs else ''}&{asked}"
-            # Parts of pages show what their pages do: of one thing they are enough.
-            both = (cookie, {**cookie, "HX-Request": "true"})
-            for headers in both if thing == found[0] else both[:1]:
-                async with stage.session.get(
-                    f"{stage.world.base}{path}?{first}", headers=headers, allow_redirects=False
-                ) as answer:
-                    text = await answer.text()
-                assert answer.status < 500, path
-                seen += answer.status == 200 and len(text) > 0
-    assert seen > 40, f"{seen} pages of {user_id}"
-
-
 async def succeed_and_fail(stage: Stage) -> None:
     world = stage.world
     sandbox = await world.sandbox()
@@ -227,7 +169,7 @@ async def succeed_and_fail(stage: Stage) -> None:
     refused = await bob.submit(*ids, stage.file)
     await bob.until_end(refused["id"], "failed")
     await look_everywhere(bob)
-    await look_at_pages(stage, bob)
+    await look_at_pages(world, stage.session, bob)
 
 
 async def meet_a_chatterbox(stage: Stage) -> None:
@@ -347,8 +289,8 @@ async def test_secrets_when_planted_everywhere_then_found_nowhere(
     await mistake(stage)
     await look_everywhere(world.alice)
     await look_everywhere(world.admin)
-    await look_at_pages(stage, world.alice)
-    await look_at_pages(stage, world.admin)
+    await look_at_pages(world, stage.session, world.alice)
+    await look_at_pages(world, stage.session, world.admin)
     await world.admin.call("GET", "/audit?limit=500", expect=200)
     following.cancel()
     await following
