@@ -93,7 +93,7 @@ function drawFile(one) {
   if (facts.version) say(`VCF ${facts.version}`);
   if (facts.chromosome !== null) say(facts.chromosomes.length > 1 ? facts.chromosomes.slice(0, 4).join(", ") : `chromosome ${facts.chromosome}`);
   if (facts.samples !== null) say(`${count(facts.samples)} sample${facts.samples === 1 ? "" : "s"}`);
-  if (facts.version && facts.chromosome !== null) say(facts.build ?? "build not told", facts.build ? "neutral" : "warn");
+  if (facts.version && facts.chromosome !== null) say(facts.build ?? "build not stated", facts.build ? "neutral" : "warn");
   if (facts.note) line.append(element("span", facts.note, { class: "muted" }));
   for (const finding of facts.findings) item.querySelector("[data-findings]").append(findingBox(finding));
   const details = item.querySelector("[data-details]");

@@ -49,7 +49,7 @@ const draw = {
       series.push({ stroke: colour(1), width: 2, scale: "%", points: { show: false } });
     }
     const axes = [axis({ label: "R²" }), axis({ label: "Sites", size: 60, values: (_, v) => v.map(short) })];
-    if (one) axes.push(axis({ scale: "%", side: 1, grid: { show: false }, values: (_, v) => v.map((n) => `${n} %`) }));
+    if (one) axes.push(axis({ scale: "%", side: 1, size: 44, label: "Share of sites, cumulative (%)", grid: { show: false } }));
     return frame(area, { scales: { x: { time: false, range: [0, 1] }, y: { range: (_, _lo, hi) => [0, hi * 1.05 || 1] }, "%": { range: [0, 100] } }, axes, series, hooks: { draw: [cuts] } }, data);
   },
   maf(area, results) {
