@@ -15,7 +15,7 @@ from app.usecases import job_lists
 from app.usecases.catalogue import list_services
 from app.usecases.job_lists import JobPage
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint
-from app.web.pages import action, is_fragment, page, render, safe_next, way_out
+from app.web.pages import action, is_fragment, page, render, safe_next
 
 _MAX_SERVICES = 200
 _MAX_CHOSEN = 500
@@ -114,7 +114,7 @@ async def handle_many(call: Call) -> web.Response:
         "pages/jobs_outcome.html",
         act=act,
         done_ones=[item for item in outcomes if item.error is None],
-        refused=[(item, way_out(item.error)) for item in outcomes if item.error is not None],
+        refused=[item for item in outcomes if item.error is not None],
         back=back,
     )
 

@@ -42,10 +42,11 @@ from app.usecases.offers import choices_like, list_choosable_files, list_offers
 from app.usecases.submission import JobForm
 from app.web import problem
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint, json_response
-from app.web.pages import action, page, render, see_other, way_out
+from app.web.pages import action, page, render, see_other
 from app.web.problem import status_of
 from app.web.reading import is_text
 from app.web.upload import UploadLimits, read_form
+from app.web.ways_out import WAYS, at_page, plain
 
 BUILDS = (
     ("", "Choose…"),
@@ -104,8 +105,8 @@ async def check(call: Call) -> web.Response:
             if re.fullmatch(r"[0-9]{1,15}", upload_bytes):
                 await intake.ensure_room(int(upload_bytes))
     except AppError as error:
-        at_page_fields(error, choices).action = way_out(error)
-        return problem.respond(error, call.request[REQUEST_ID])
+        refused = at_page(at_page_fields(error, choices))
+        return problem.respond(refused, call.request[REQUEST_ID])
     targets = [(place.service_id, panel_id) for place, panel_id in choices.targets]
     return json_response({"fields": fields, "targets": targets, "input_file_ids": choices.file_ids})
 
@@ -181,7 +182,7 @@ async def _show(
         cards=cards,
         choices=choices,
         form=make_form(choices, cards, error),
-        file_errors=[item.message for item in error.errors if item.field == "input_file"]
+        file_errors=[plain(item.message) for item in error.errors if item.field == "input_file"]
         if error is not None
         else [],
         stored=stored,
@@ -200,6 +201,7 @@ def _facts(settings: Settings) -> dict[str, object]:
         "lengths": CONTIG_LENGTHS,
         "chromosomes": sorted(CHROMOSOMES),
         "names": {build: pattern.pattern.decode() for build, pattern in NAMES.items()},
+        "ways": {code: way.text for code, way in WAYS.items()},
         "few_samples": FEW_SAMPLES,
         "max_file_bytes": settings.max_file_bytes,
         "max_upload_bytes": settings.max_upload_bytes,
