@@ -18,6 +18,7 @@ from app.core.choosing import (
     at_page_fields,
     ensure_chosen,
     form_fields,
+    page_fields,
     read_choices,
 )
 from app.core.errors import (
@@ -71,8 +72,12 @@ async def show(call: Call) -> web.Response:
 async def show_service(call: Call) -> web.Response:
     """Give the part of one service, as it is with these choices, and with it what will be sent."""
     choices = _read(call.request.query)
-    cards = make_cards(await list_offers(call.deps, call.actor), choices)
-    card = next((item for item in cards if str(item.id) == call.request.query.get("id")), None)
+    asked = call.request.query.get("id", "")
+    wanted = {int(asked)} if re.fullmatch(r"[0-9]{1,9}", asked) else set[int]()
+    wanted |= {place.service_id for place in choices.places}
+    offers, _ = await list_offers(call.deps, call.actor, wanted, _words(call))
+    cards = make_cards(offers, choices)
+    card = next((item for item in cards if str(item.id) == asked), None)
     if card is None:
         raise NotFound("There is no such service", action="Load the page again.")
     return await render(
@@ -166,7 +171,9 @@ async def _show(
     call: Call, choices: Choices, *, error: AppError | None = None, key: str | None = None
 ) -> web.Response:
     deps = call.deps
-    offers = await list_offers(deps, call.actor)
+    chosen = {place.service_id for place in choices.places}
+    words = _words(call)
+    offers, fitting = await list_offers(deps, call.actor, chosen, words)
     stored, total = await list_choosable_files(deps, call.actor, choices.file_ids)
     if not choices.build:
         guesses = {
@@ -180,6 +187,10 @@ async def _show(
         "pages/new_job.html",
         status=200 if error is None else status_of(error),
         cards=cards,
+        words=words,
+        kept_fields=page_fields(choices),
+        fitting=fitting,
+        has_more=bool(words) or fitting > len(offers),
         choices=choices,
         form=make_form(choices, cards, error),
         file_errors=[plain(item.message) for item in error.errors if item.field == "input_file"]
@@ -193,6 +204,12 @@ async def _show(
         settings=deps.settings,
         with_sending=False,
     )
+
+
+def _words(call: Call) -> str:
+    """Give the words that a service, or a panel of it, is looked for by."""
+    text = call.request.query.get("find", "")
+    return text[:200] if is_text(text) else ""
 
 
 def _facts(settings: Settings) -> dict[str, object]:
