@@ -9,6 +9,7 @@ from tests.support.new_job import GOOD, JOB, begin
 from tests.support.world import World
 
 MAX_STOPS = 120
+SLOW_MS = 15_000
 IS_FOCUSED = "one => one === document.activeElement"
 
 
@@ -38,7 +39,7 @@ async def test_job_when_made_by_keyboard_alone_then_credential_submission_and_re
     async with page.expect_file_chooser() as chooser:
         await keys.press("Enter")
     await (await chooser.value).set_files([GOOD])
-    await expect(page.locator(".picked-file")).to_contain_text("25 samples")
+    await expect(page.locator(".picked-file")).to_contain_text("25 samples", timeout=SLOW_MS)
     await expect(page.locator("#f-input_file")).to_be_focused()
 
     await tab_to(page, card.locator("input[name=service]"))
@@ -50,9 +51,11 @@ async def test_job_when_made_by_keyboard_alone_then_credential_submission_and_re
     await keys.insert_text(sandbox.token)
     await tab_to(page, dialog.get_by_role("button", name="Store and verify"))
     await keys.press("Enter")
-    await expect(dialog).to_contain_text(re.compile("accept|verified|takes", re.IGNORECASE))
+    await expect(dialog).to_contain_text(
+        re.compile("accept|verified|takes", re.IGNORECASE), timeout=SLOW_MS
+    )
     await keys.press("Escape")
-    await expect(card).to_contain_text("Your credential, tested")
+    await expect(card).to_contain_text("Your credential, tested", timeout=SLOW_MS)
 
     panel = card.locator(f"#panel-{service_id}-{panel_id}")
     await tab_to(page, panel)
