@@ -3,6 +3,7 @@
 What is due stands in PostgreSQL; an analysis that fails says so and never touches its job.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from app.core.errors import NotFound
 from app.core.models import Job
 from app.db.analyses import ANALYSES
 from app.genotypes.findings import InspectionError
@@ -27,7 +29,10 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """A job with the analysis of its results; without result it is being computed (`state` due), or failed and `error` says why."""
+    """A job with the analysis of its results.
+
+    Without result it is being computed (`state` due), has failed, or there is nothing to analyse (missing): `error` says why.
+    """
 
     job: Job
     state: str
@@ -51,6 +56,18 @@ async def get_analysis(deps: Deps, actor: Actor, job_id: UUID) -> Analysed:
     if row["result"] is not None:
         result = msgspec.convert(row["result"], Analysis)
     return Analysed(job, row["state"], result, row["error"], row["computed_at"])
+
+
+async def list_analyses(deps: Deps, actor: Actor, job_ids: Sequence[UUID]) -> list[Analysed]:
+    """Give the analyses of several jobs of the actor's; where there can be none, what is missing. Raises NotFound for others' jobs."""
+    found = []
+    for job_id in job_ids:
+        job = await get_own(deps.pool, actor, job_id)
+        try:
+            found.append(await get_analysis(deps, actor, job_id))
+        except NotFound as error:
+            found.append(Analysed(job, "missing", error=error.message))
+    return found
 
 
 async def compute_analysis(deps: Deps, job_id: UUID) -> None:

@@ -33,6 +33,9 @@ _READ_AGAIN = frozenset(
     {"base_url", "api_config", "allow_insecure", "credential_kind", "credential_policy"}
 )
 
+EVERY_SERVICE = 10_000
+"""More than anybody has: where pages look through all services. What they show is paged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:

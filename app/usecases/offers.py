@@ -1,14 +1,17 @@
 """What somebody who is about to submit can choose: services with their panels, whether they may be used, and how long it may take."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from app.core.browsing import Wanted, fits
 from app.core.choosing import Choices, choices_of
 from app.core.errors import AppError, InvalidInput, NotFound
 from app.core.models import File, Panel, Service
 from app.db import credentials as credentials_db
 from app.db.offers import UsualDuration
 from app.db.services import find_service, list_active_panels, list_panels, list_services
+from app.usecases.catalogue import EVERY_SERVICE
 from app.usecases.creation import find_inputs
 from app.usecases.deps import Actor, Deps
 from app.usecases.files import list_files
@@ -16,7 +19,8 @@ from app.usecases.jobs import get_job
 from app.usecases.ruling import judge_credential
 from app.usecases.waits import list_usual_durations
 
-MAX_SERVICES = 100
+SHOWN_SERVICES = 25
+"""Services drawn on the page of a new job beside the chosen ones; words find the others."""
 SHOWN_FILES = 20
 
 
@@ -44,14 +48,24 @@ class Offer:
     usual: UsualDuration | None
 
 
-async def list_offers(deps: Deps, actor: Actor) -> list[Offer]:
-    """Give every service that takes jobs."""
+async def list_offers(
+    deps: Deps, actor: Actor, chosen: Collection[int], words: str = ""
+) -> tuple[list[Offer], int]:
+    """Give services that take jobs: the chosen ones, and the first of those that fit the words; and how many fit in all.
+
+    Whether one may be used is asked for those alone that are given.
+    """
     services, _ = await list_services(
-        deps.pool, is_active=True, api_type=None, limit=MAX_SERVICES, offset=0
+        deps.pool, is_active=True, api_type=None, limit=EVERY_SERVICE, offset=0
     )
     panels = await list_active_panels(deps.pool, [service.id for service in services])
+    wanted = Wanted(words)
+    fitting = [
+        service.id for service in services if fits(wanted, service, panels.get(service.id, []))
+    ]
+    given = {*chosen, *fitting[:SHOWN_SERVICES]}
     usual = await list_usual_durations(deps)
-    return [
+    offers = [
         Offer(
             service,
             panels.get(service.id, []),
@@ -59,7 +73,9 @@ async def list_offers(deps: Deps, actor: Actor) -> list[Offer]:
             usual.get(service.id),
         )
         for service in services
+        if service.id in given
     ]
+    return offers, len(fitting)
 
 
 async def _access(deps: Deps, actor: Actor, service: Service) -> Access:

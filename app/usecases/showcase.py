@@ -9,12 +9,11 @@ from app.core.browsing import Wanted, builds_of, fits, population_keys
 from app.core.models import Panel, Service
 from app.db import services as db
 from app.db.offers import UsualDuration
-from app.usecases.catalogue import list_services
+from app.usecases.catalogue import EVERY_SERVICE, list_services
 from app.usecases.deps import Actor, Deps
 from app.usecases.standing import Standing, list_standings
 from app.usecases.waits import list_usual_durations
 
-_MAX = 500
 _HEALTH = {"up": 0, "unknown": 1, "maintenance": 2, "down": 3}
 
 
@@ -56,7 +55,9 @@ async def list_shown(
     deps: Deps, actor: Actor | None, wanted: Wanted
 ) -> tuple[list[Shown], list[Panel]]:
     """Give the active services that fit, and all panels there are (for the choices of the filter)."""
-    services, _ = await list_services(deps, is_active=True, api_type=None, limit=_MAX, offset=0)
+    services, _ = await list_services(
+        deps, is_active=True, api_type=None, limit=EVERY_SERVICE, offset=0
+    )
     usual = await list_usual_durations(deps)
     standings = (
         {item.service.id: item for item in await list_standings(deps, actor)} if actor else {}

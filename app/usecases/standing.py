@@ -5,13 +5,12 @@ from datetime import timedelta
 
 from app.core import policy
 from app.core.models import Service
-from app.usecases.catalogue import list_services
+from app.usecases.catalogue import EVERY_SERVICE, list_services
 from app.usecases.deps import Actor, Deps
 from app.usecases.own_credentials import Held, find_credential_for, list_credentials
 
 ENDS_SOON = timedelta(days=7)
 """As long before its end as people are told of it by mail (design §5)."""
-_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,10 @@ class Standing:
 
 async def list_standings(deps: Deps, actor: Actor) -> list[Standing]:
     """Give the services that ask for a credential, those first for which the user has one."""
-    services, _ = await list_services(deps, is_active=True, api_type=None, limit=_MAX, offset=0)
-    held, _ = await list_credentials(deps, actor, limit=_MAX, offset=0)
+    services, _ = await list_services(
+        deps, is_active=True, api_type=None, limit=EVERY_SERVICE, offset=0
+    )
+    held, _ = await list_credentials(deps, actor, limit=EVERY_SERVICE, offset=0)
     own = {item.service.id: item for item in held}
     asking = [item for item in services if item.credential_kind != "none" and item.id not in own]
     return [

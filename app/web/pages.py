@@ -4,9 +4,7 @@ A form is posted, judged, and either answered with a redirect (303) or shown aga
 that was typed into a secret field is ever sent back.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -21,6 +19,7 @@ from app.web import problem
 from app.web.endpoint import Access, Call, Endpoint, Handler
 from app.web.reading import is_text
 from app.web.templating import render as render_template
+from app.web.ways_out import Way, plain, way_of
 
 HOME = "/ui/"
 SIGN_IN = "/ui/sign-in"
@@ -33,14 +32,6 @@ POLICY = (
 SECRETS = frozenset({"password", "current_password", "new_password", "api_token", "token"})
 """Fields whose content is never shown again."""
 _COMPRESS_FROM_BYTES = 2048
-_FOR_PROGRAMS = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) /")
-_WAYS_OUT: Mapping[str, str] = MappingProxyType(
-    {
-        "invalid_credentials": "Check both, or ask for a new password.",
-        "cross_site_request": "Open the page again and send the form from there.",
-        "not_found": "Check the address, or go back to the start.",
-    }
-)
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -107,6 +98,8 @@ class Form:
         self.errors: dict[str, str] = {}
         self.message: str | None = None
         self.action: str | None = None
+        self.link: Way | None = None
+        """Where a link helps, the way out with it."""
 
     def value(self, name: str) -> str:
         """Give what stands in a field when the form is shown; a secret one is empty."""
@@ -158,17 +151,11 @@ class Form:
 
     def refuse(self, error: AppError) -> "Form":
         """Note why it was refused: at its fields where the error names them, and as a whole."""
-        names = {item.field: _sentence(item.message) for item in error.errors}
+        names = {item.field: _sentence(plain(item.message)) for item in error.errors}
         self.errors = names
-        self.message, self.action = error.message, way_out(error)
+        way = way_of(error)
+        self.message, self.action, self.link = plain(error.message), way.text, way
         return self
-
-
-def way_out(error: AppError) -> str | None:
-    """Give what a person at a page does about an error: our own words where the error's speak to programs."""
-    if error.code in _WAYS_OUT:
-        return _WAYS_OUT[error.code]
-    return None if error.action is None or _FOR_PROGRAMS.search(error.action) else error.action
 
 
 def _is_list(kind: Any) -> bool:
@@ -310,7 +297,6 @@ def respond_to_error(request: web.Request, error: AppError, status: int) -> web.
         "user": actor.user if actor else None,
         "unread": 0,
         "error": error,
-        "way_out": way_out(error),
         "status": status,
         "request_id": request[REQUEST_ID],
     }

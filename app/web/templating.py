@@ -16,6 +16,7 @@ from app.core.deeds import deed_in_words
 from app.core.jobs import TERMINAL
 from app.web import looks
 from app.web.assets import icon_shape, load
+from app.web.ways_out import plain, way_of
 
 TEMPLATES_DIR = Path(__file__).resolve().parents[2] / "templates"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -43,7 +44,9 @@ def set_up(app: web.Application) -> jinja2.Environment:
         when=when,
         iso=iso,
     )
+    env.filters["plain"] = plain
     env.globals.update(
+        way_of=way_of,
         icon=icon,
         asset=load().url,
         STATUS=looks.STATUS,

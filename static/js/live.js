@@ -1,5 +1,5 @@
 // News of the user's jobs, as they happen (GET /events). Each becomes two events on the body: `job:<id>` for what shows that job,
-// and `jobs`; htmx parts name them in hx-trigger. `missed` comes whenever a stream begins. A tab that nobody sees gives its stream back, because browsers allow six
+// and `jobs`; htmx parts name them in hx-trigger. `missed` (and `jobs` and `notices` of no job in particular) comes whenever a stream begins. A tab that nobody sees gives its stream back, because browsers allow six
 // connections to a host; seen again, it goes on after the last event it had.
 
 const RETRY_MS = [1000, 2000, 5000, 10000];
@@ -10,7 +10,6 @@ export function follow() {
   let last = null;
   let failures = 0;
   let timer = 0;
-  let followed = false;
 
   const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(name, { detail }));
   hearAgain(tell);
@@ -20,13 +19,10 @@ export function follow() {
     if (source || document.visibilityState === "hidden") return;
     source = new EventSource(last === null ? "/events" : `/events?last_event_id=${last}`);
     source.addEventListener("open", () => {
-      // Whatever was missed. Only now: what happens from here on, the stream tells.
+      // Whatever was missed, also between the drawing of the page and its first stream. Only now: what happens from here on, the stream tells.
       tell("missed", null);
-      if (followed) {
-        tell("jobs", null);
-        tell("notices", null);
-      }
-      followed = true;
+      tell("jobs", null);
+      tell("notices", null);
       failures = 0;
       tell("signed-in", null);
       document.body.dataset.live = "on";

@@ -4,6 +4,7 @@ import { copyOf, sentence } from "./new-job-parts.js";
 import { refresh } from "./new-job-services.js";
 
 const form = document.getElementById("new-job");
+const { ways } = JSON.parse(document.getElementById("facts").textContent);
 const problemBox = document.getElementById("problem");
 
 export function forget(field) {
@@ -41,7 +42,7 @@ export function showProblem(problem, targets = []) {
   clearProblems();
   const errors = (problem.errors ?? []).map((item) => ({ ...item, field: pageField(item.field, targets) }));
   const lost = showErrors(errors).filter((message) => message !== problem.message);
-  const action = /\b(GET|POST|PUT|PATCH|DELETE) \/|\bcurl\b/.test(problem.action ?? "") ? "" : problem.action;
+  const action = wayOut(problem);
   const box = copyOf("t-bad", { message: sentence(problem.message ?? "That did not work."), action: [...lost, action].filter(Boolean).join(" ") });
   box.setAttribute("role", "alert");
   problemBox.replaceChildren(box);
@@ -50,6 +51,12 @@ export function showProblem(problem, targets = []) {
   problemBox.scrollIntoView({ block: "center" });
 }
 
+
+/** What a person does about it: POST /jobs speaks to programs too, and the page has words of its own (app/web/ways_out.py). */
+export function wayOut(problem) {
+  const own = problem.action ?? "";
+  return own && !/\b(GET|POST|PUT|PATCH|DELETE)\b|\bcurl\b|\bJSON\b|multipart\/|_id\b/.test(own) ? own : (ways[problem.code] ?? own);
+}
 
 export function clearProblems() {
   problemBox.replaceChildren();

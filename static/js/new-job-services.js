@@ -19,10 +19,29 @@ document.body.addEventListener("htmx:beforeRequest", ({ detail }) => {
 });
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   const { target, xhr } = event.detail;
-  if (!target.matches(".choice") || asked.get(xhr) === stateOf(target)) return;
-  event.detail.shouldSwap = false; // it was changed since: this answer would undo that
-  refresh(`#${target.id}`);
+  if (!target.matches(".choice")) return;
+  const isPressed = pressed && target.contains(pressed);
+  if (!isPressed && asked.get(xhr) === stateOf(target)) return;
+  event.detail.shouldSwap = false; // it was changed since, or is being pressed: this answer would undo that
+  if (isPressed) late.add(`#${target.id}`);
+  else refresh(`#${target.id}`);
 });
+
+// A press that began on what is then replaced would be lost: the answer waits until the key or the button is let go.
+let pressed = null;
+const late = new Set();
+
+form.addEventListener("pointerdown", ({ target }) => { pressed = target; }, true);
+form.addEventListener("keydown", ({ key, target }) => { if (key === " " || key === "Enter") pressed = target; }, true);
+function letGo() {
+  pressed = null;
+  if (!late.size) return;
+  const parts = [...late].join(", ");
+  late.clear();
+  setTimeout(refresh, 0, parts); // after the click that the press makes
+}
+for (const kind of ["pointerup", "pointercancel", "keyup"]) document.addEventListener(kind, letGo, true);
+addEventListener("blur", letGo);
 
 /** Each chosen panel is a job. */
 export function countJobs() {

@@ -7,7 +7,7 @@
 
 import { askToSignIn } from "./app.js";
 import { copyOf, count, element, findingBox, keep, kept, percent, sentence, size } from "./new-job-parts.js";
-import { clearProblems, forget, showProblem } from "./new-job-problems.js";
+import { clearProblems, forget, showProblem, wayOut } from "./new-job-problems.js";
 import { countJobs, refresh, writeAddress } from "./new-job-services.js";
 import { Pace, digest } from "./new-job-upload.js";
 import { localise } from "./times.js";
@@ -375,7 +375,7 @@ function answered(request, targets) {
     return;
   }
   if (request.status === 429 || request.status >= 500) {
-    broken(answer?.message ?? "The platform could not take it", answer?.action ?? "Try again in a moment.");
+    broken(answer?.message ?? "The platform could not take it", (answer && wayOut(answer)) || "Try again in a moment.");
     return;
   }
   end();

@@ -94,6 +94,35 @@ async def until_streams(world: World, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_lists_when_a_job_comes_before_their_first_stream_then_show_it_all_the_same(
+    visitor: Visitor, world: World, tmp_path: Path
+) -> None:
+    sandbox = await world.sandbox()
+    place = await world.add_service(sandbox)
+    sandbox.set_faults(run_s=60)
+    file = (await asyncio.to_thread(write_test_files, tmp_path / "input", None))[0].path
+    await visitor.sign_in("alice", PASSWORD)
+    begin = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await begin.wait()
+        await route.continue_()
+
+    await visitor.context.route("**/events*", hold)
+    shown = {"/ui/jobs": "#jobs", "/ui/": "#dashboard"}
+    tabs = {}
+    for path in shown:
+        tabs[path] = await visitor.context.new_page()
+        await tabs[path].goto(visitor.base + path)
+    await world.alice.submit(*place, file, name="Came meanwhile")
+    for path, selector in shown.items():
+        await expect(tabs[path].locator(selector)).not_to_contain_text("Came meanwhile")
+
+    begin.set()
+    for path, selector in shown.items():
+        await expect(tabs[path].locator(selector)).to_contain_text("Came meanwhile")
+
+
 async def test_row_page_and_bell_when_a_job_ends_then_show_it_within_a_second(
     visitor: Visitor, world: World, tmp_path: Path
 ) -> None:

@@ -33,6 +33,36 @@ def chosen(desk: Desk, **more: str) -> dict[str, str]:
     return {"build": "hg19", "service": service, f"panel-{service}": str(desk.panel.id), **more}
 
 
+async def test_services_when_there_are_more_than_fit_then_every_one_can_be_found_and_chosen(
+    client: Api, deps: Deps, alice: Person
+) -> None:
+    desk = await make_desk(deps, alice)
+    many = [
+        await factories.make_service(deps, slug=f"place-{number}", name=f"Place {number}")
+        for number in range(101)
+    ]
+    last = many[-1]
+
+    page = (await client.get("/ui/jobs/new", as_=alice)).text
+    assert "102 services take jobs" in page
+    assert last.name not in page
+    found = (
+        await client.get(f"/ui/jobs/new?service={desk.service.id}&find=place+100", as_=alice)
+    ).text
+    assert f'name="service" value="{last.id}"' in found
+    assert f'name="service" value="{desk.service.id}" checked' in found
+    assert f'value="{many[0].id}"' not in found
+    part = await client.get(f"/ui/jobs/new/service?id={last.id}&service={last.id}", as_=alice)
+    assert part.status == 200
+    assert last.name in part.text
+
+    listed = (await client.get("/ui/services", as_=alice)).text
+    assert "24 of 102 services" in listed
+    assert listed.count("service-card") == 24
+    last_page = await client.get("/ui/services?offset=96", as_=alice)
+    assert last_page.text.count("service-card") == 6
+
+
 async def post(
     client: Api, person: Person, fields: dict[str, str], *files: bytes, key: str = "k" * 24
 ) -> Answer:

@@ -40,6 +40,25 @@ async def test_results_when_first_looked_at_then_computed_once_and_shown_to_thei
     assert (await client.get("/ui/compare?job=nonsense", as_=alice)).status in (400, 422)
 
 
+async def test_comparison_when_one_job_is_not_done_then_the_others_and_in_words_what_is_missing(
+    client: Api, deps: Deps, alice: Person
+) -> None:
+    desk = await make_desk(deps, alice)
+    jobs = [await submitted(deps, client, alice, desk) for _ in range(3)]
+    for job in jobs[:2]:
+        await complete(deps, job, {"chr20.info.gz": INFO})
+    path = "/ui/compare?" + "&".join(f"job={job.id}" for job in jobs)
+    await client.get(path, as_=alice)
+    for job in jobs[:2]:
+        await compute_analysis(deps, job.id)
+
+    shown = await client.get(path, as_=alice)
+
+    assert shown.status == 200
+    assert "R² along the chromosomes" in shown.text
+    assert "is not shown: The results are not ready" in shown.text
+
+
 async def test_comparison_when_of_own_completed_jobs_then_side_by_side_and_of_nobody_else(
     client: Api, deps: Deps, alice: Person, bob: Person
 ) -> None:

@@ -45,7 +45,7 @@ class NewQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def show_list(call: Call) -> web.Response:
     query: ServicesQuery = call.query
     services, _ = await catalogue.list_services(
-        call.deps, is_active=None, api_type=None, limit=500, offset=0
+        call.deps, is_active=None, api_type=None, limit=catalogue.EVERY_SERVICE, offset=0
     )
     rows = [(service, catalogue.warnings_for(service)) for service in services]
     words = (query.q or "").casefold().split()

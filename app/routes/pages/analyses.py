@@ -1,15 +1,17 @@
 """What the results of a job say of their quality, and several jobs side by side."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from aiohttp import web
 
 from app.core.errors import InvalidInput
+from app.core.models import Job
 from app.genotypes.quality import Analysis
 from app.genotypes.tally import MAF_EDGES
-from app.usecases.analyses import Analysed, get_analysis
+from app.usecases.analyses import get_analysis, list_analyses
 from app.usecases.batches import get_batch
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint
 from app.web.pages import page, render
@@ -37,10 +39,17 @@ async def show_results(call: Call) -> web.Response:
 
 
 async def compare_batch(call: Call) -> web.Response:
-    """Give the comparison of the completed jobs of a batch."""
+    """Give the comparison of jobs of a batch: those that the address names, or the first ones, completed ones before others."""
     detail = await get_batch(call.deps, call.actor, call.path_uuid("id"))
-    done = [item.job.id for item in detail.jobs if item.job.results_file_id is not None]
-    return await _compare(call, done[:MAX_COMPARED], f"/ui/batches/{detail.batch.id}")
+    jobs = [item.job for item in detail.jobs]
+    named = set(call.request.query.getall("job", []))
+    chosen = [job for job in jobs if str(job.id) in named]
+    if not chosen:
+        chosen = sorted(jobs, key=lambda job: job.results_file_id is None)
+    shown = [job.id for job in chosen[:MAX_COMPARED]]
+    back = f"/ui/batches/{detail.batch.id}"
+    too_many = len(named) > MAX_COMPARED
+    return await _compare(call, shown, back, choices=jobs, too_many=too_many)
 
 
 async def compare_jobs(call: Call) -> web.Response:
@@ -53,9 +62,19 @@ async def compare_jobs(call: Call) -> web.Response:
     return await _compare(call, [UUID(text) for text in texts], "/ui/jobs")
 
 
-async def _compare(call: Call, ids: list[UUID], back: str) -> web.Response:
-    found: list[Analysed] = [await get_analysis(call.deps, call.actor, item) for item in ids]
-    return await render(call, "pages/compare.html", items=found, back=back, **_context())
+async def _compare(
+    call: Call, ids: list[UUID], back: str, *, choices: Sequence[Job] = (), too_many: bool = False
+) -> web.Response:
+    return await render(
+        call,
+        "pages/compare.html",
+        items=await list_analyses(call.deps, call.actor, ids),
+        back=back,
+        choices=choices,
+        too_many=too_many,
+        most=MAX_COMPARED,
+        **_context(),
+    )
 
 
 PAGES: tuple[Endpoint, ...] = (

@@ -10,13 +10,12 @@ from app.core.jobs import Status
 from app.db.batches import BatchDetail
 from app.usecases import batches
 from app.usecases.batches import TRIED_AGAIN
-from app.usecases.catalogue import list_services
+from app.usecases.catalogue import EVERY_SERVICE, list_services
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint
 from app.web.pages import Form, action, is_fragment, page, render, see_other
 from app.web.problem import status_of
 
 BATCH = f"/ui/batches/{{id:{UUID_PATTERN}}}"
-_MAX_SERVICES = 500
 
 
 async def show(call: Call) -> web.Response:
@@ -70,7 +69,7 @@ async def _act(call: Call, what: str) -> web.Response:
 async def _context(call: Call) -> dict[str, Any]:
     found = await batches.get_batch(call.deps, call.actor, call.path_uuid("id"))
     services, _ = await list_services(
-        call.deps, is_active=None, api_type=None, limit=_MAX_SERVICES, offset=0
+        call.deps, is_active=None, api_type=None, limit=EVERY_SERVICE, offset=0
     )
     return {
         "batch": found.batch,

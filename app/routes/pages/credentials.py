@@ -24,7 +24,6 @@ from app.web.pages import (
     render,
     safe_next,
     see_other,
-    way_out,
 )
 from app.web.problem import status_of
 
@@ -240,7 +239,6 @@ async def _ask(call: Call) -> InvalidInput | AppError | None:
     except NotFound:
         raise
     except AppError as error:
-        error.action = way_out(error)
         return error
     if verified.report.valid and verified.held is not None:
         await read_beside(call.deps, call.actor, verified.held.service.id)

@@ -181,7 +181,7 @@ async def adopt(call: Call) -> web.Response:
             return see_other(_path(job.id), done="job-decided")
         form.refuse(error)
         if isinstance(error, InvalidInput | NotFound | Conflict):  # of the id, and told there
-            said = ". ".join(part.rstrip(".") for part in (error.message, error.action) if part)
+            said = ". ".join(part.rstrip(".") for part in (form.message, form.action) if part)
             form.errors.setdefault("external_job_id", f"{said}.")
             form.message = None
         return await _show_adopt(call, job, form, status_of(error))

@@ -12,12 +12,11 @@ from app.core.errors import InvalidInput
 from app.core.listing import ORDER_WORDS, gather
 from app.routes.pages.job_filters import JOBS, TABS, ListQuery, ListView
 from app.usecases import job_lists
-from app.usecases.catalogue import list_services
+from app.usecases.catalogue import EVERY_SERVICE, list_services
 from app.usecases.job_lists import JobPage
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint
-from app.web.pages import action, is_fragment, page, render, safe_next, way_out
+from app.web.pages import action, is_fragment, page, render, safe_next
 
-_MAX_SERVICES = 200
 _MAX_CHOSEN = 500
 
 
@@ -41,7 +40,7 @@ async def show(call: Call) -> web.Response:
     if is_fragment(call.request):
         return await render(call, "_partials/job_list.html", **context)
     services, _ = await list_services(
-        call.deps, is_active=None, api_type=None, limit=_MAX_SERVICES, offset=0
+        call.deps, is_active=None, api_type=None, limit=EVERY_SERVICE, offset=0
     )
     return await render(
         call, "pages/jobs.html", services=services, orders=ORDER_WORDS.items(), **context
@@ -114,7 +113,7 @@ async def handle_many(call: Call) -> web.Response:
         "pages/jobs_outcome.html",
         act=act,
         done_ones=[item for item in outcomes if item.error is None],
-        refused=[(item, way_out(item.error)) for item in outcomes if item.error is not None],
+        refused=[item for item in outcomes if item.error is not None],
         back=back,
     )
 

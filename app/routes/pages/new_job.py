@@ -18,6 +18,7 @@ from app.core.choosing import (
     at_page_fields,
     ensure_chosen,
     form_fields,
+    page_fields,
     read_choices,
 )
 from app.core.errors import (
@@ -42,10 +43,11 @@ from app.usecases.offers import choices_like, list_choosable_files, list_offers
 from app.usecases.submission import JobForm
 from app.web import problem
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint, json_response
-from app.web.pages import action, page, render, see_other, way_out
+from app.web.pages import action, page, render, see_other
 from app.web.problem import status_of
 from app.web.reading import is_text
 from app.web.upload import UploadLimits, read_form
+from app.web.ways_out import WAYS, at_page, plain
 
 BUILDS = (
     ("", "Choose…"),
@@ -70,8 +72,12 @@ async def show(call: Call) -> web.Response:
 async def show_service(call: Call) -> web.Response:
     """Give the part of one service, as it is with these choices, and with it what will be sent."""
     choices = _read(call.request.query)
-    cards = make_cards(await list_offers(call.deps, call.actor), choices)
-    card = next((item for item in cards if str(item.id) == call.request.query.get("id")), None)
+    asked = call.request.query.get("id", "")
+    wanted = {int(asked)} if re.fullmatch(r"[0-9]{1,9}", asked) else set[int]()
+    wanted |= {place.service_id for place in choices.places}
+    offers, _ = await list_offers(call.deps, call.actor, wanted, _words(call))
+    cards = make_cards(offers, choices)
+    card = next((item for item in cards if str(item.id) == asked), None)
     if card is None:
         raise NotFound("There is no such service", action="Load the page again.")
     return await render(
@@ -104,8 +110,8 @@ async def check(call: Call) -> web.Response:
             if re.fullmatch(r"[0-9]{1,15}", upload_bytes):
                 await intake.ensure_room(int(upload_bytes))
     except AppError as error:
-        at_page_fields(error, choices).action = way_out(error)
-        return problem.respond(error, call.request[REQUEST_ID])
+        refused = at_page(at_page_fields(error, choices))
+        return problem.respond(refused, call.request[REQUEST_ID])
     targets = [(place.service_id, panel_id) for place, panel_id in choices.targets]
     return json_response({"fields": fields, "targets": targets, "input_file_ids": choices.file_ids})
 
@@ -165,7 +171,9 @@ async def _show(
     call: Call, choices: Choices, *, error: AppError | None = None, key: str | None = None
 ) -> web.Response:
     deps = call.deps
-    offers = await list_offers(deps, call.actor)
+    chosen = {place.service_id for place in choices.places}
+    words = _words(call)
+    offers, fitting = await list_offers(deps, call.actor, chosen, words)
     stored, total = await list_choosable_files(deps, call.actor, choices.file_ids)
     if not choices.build:
         guesses = {
@@ -179,9 +187,13 @@ async def _show(
         "pages/new_job.html",
         status=200 if error is None else status_of(error),
         cards=cards,
+        words=words,
+        kept_fields=page_fields(choices),
+        fitting=fitting,
+        has_more=bool(words) or fitting > len(offers),
         choices=choices,
         form=make_form(choices, cards, error),
-        file_errors=[item.message for item in error.errors if item.field == "input_file"]
+        file_errors=[plain(item.message) for item in error.errors if item.field == "input_file"]
         if error is not None
         else [],
         stored=stored,
@@ -194,12 +206,19 @@ async def _show(
     )
 
 
+def _words(call: Call) -> str:
+    """Give the words that a service, or a panel of it, is looked for by."""
+    text = call.request.query.get("find", "")
+    return text[:200] if is_text(text) else ""
+
+
 def _facts(settings: Settings) -> dict[str, object]:
     """Give what the check in the browser goes by: the same tables and limits as here."""
     return {
         "lengths": CONTIG_LENGTHS,
         "chromosomes": sorted(CHROMOSOMES),
         "names": {build: pattern.pattern.decode() for build, pattern in NAMES.items()},
+        "ways": {code: way.text for code, way in WAYS.items()},
         "few_samples": FEW_SAMPLES,
         "max_file_bytes": settings.max_file_bytes,
         "max_upload_bytes": settings.max_upload_bytes,

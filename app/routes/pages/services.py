@@ -1,6 +1,7 @@
 """The services that jobs can be sent to: a card each, and a page each."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
@@ -14,7 +15,7 @@ from app.usecases.panels import list_panels
 from app.usecases.showcase import list_shown
 from app.usecases.standing import find_standing
 from app.usecases.waits import measure_jobs
-from app.web.endpoint import INT, Access, Call, Endpoint
+from app.web.endpoint import INT, Access, Call, Endpoint, Paging
 from app.web.pages import Form, page, render
 from app.web.sparkline import sparkline
 
@@ -25,7 +26,8 @@ _ONE = f"/ui/services/{{id:{INT}}}"
 Word = Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class ServicesQuery(msgspec.Struct, frozen=True, kw_only=True):
+class ServicesQuery(Paging, frozen=True, kw_only=True):
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 24
     q: Word | None = None
     build: Word | None = None
     population: Word | None = None
@@ -44,10 +46,18 @@ async def show_list(call: Call) -> web.Response:
     sort = query.sort if query.sort in SORTS else SORTS[0]
     wanted = Wanted(query.q or "", query.build or "", query.population or "", sort)
     shown, panels = await list_shown(call.deps, call.maybe_actor, wanted)
+    asked = {
+        name: value
+        for name in ("q", "build", "population", "sort")
+        if (value := getattr(query, name))
+    }
     return await render(
         call,
         "pages/services.html",
-        shown=shown,
+        shown=shown[query.offset : query.offset + query.limit],
+        total=len(shown),
+        paging=query,
+        url=f"/ui/services?{urlencode(asked)}",
         wanted=wanted,
         form=Form(
             defaults={"q": wanted.text, "build": wanted.build, "population": wanted.population}
