@@ -20,12 +20,21 @@ from aiohttp import web
 from app.db.pool import open_pool
 from app.settings import GIB, Settings
 from app.usecases.deps import Deps
+from app.web import templating
 from tests import factories
 from tests.support.api import Api
-from tests.support.app import serve
+from tests.support.app import Bytecodes, serve
 from tests.support.deps import Clock, RecordingQueue, open_deps
 from tests.support.people import Person
 from tests.support.servers import Postgres, Valkey
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_templates() -> Iterator[None]:
+    """Compile each template once a session, though each test makes an application of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(templating, "BYTECODES", Bytecodes())
+        yield
 
 
 @pytest.fixture(scope="session")
