@@ -27,6 +27,7 @@ from tests.support.app import Bytecodes, serve
 from tests.support.deps import Clock, RecordingQueue, open_deps
 from tests.support.people import Person
 from tests.support.servers import Postgres, Valkey
+from tests.support.workers import KeptInspector
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,6 +36,12 @@ def _compiled_templates() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(templating, "BYTECODES", Bytecodes())
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_workers() -> Iterator[None]:
+    yield
+    KeptInspector.end()
 
 
 @pytest.fixture(scope="session")
