@@ -20,12 +20,38 @@ from aiohttp import web
 from app.db.pool import open_pool
 from app.settings import GIB, Settings
 from app.usecases.deps import Deps
+from app.web import templating
 from tests import factories
 from tests.support.api import Api
-from tests.support.app import serve
+from tests.support.app import Bytecodes, serve
 from tests.support.deps import Clock, RecordingQueue, open_deps
 from tests.support.people import Person
 from tests.support.servers import Postgres, Valkey
+from tests.support.workers import KeptInspector
+
+HERE = Path(__file__).parent
+LONGEST = ("e2e", "browser")
+"""Folders whose tests take up to a minute each: begun last, one of them would run on while the other processes have nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest; everything else keeps its order."""
+    places = {HERE / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.parent, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_templates() -> Iterator[None]:
+    """Compile each template once a session, though each test makes an application of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(templating, "BYTECODES", Bytecodes())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_workers() -> Iterator[None]:
+    yield
+    KeptInspector.end()
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +88,8 @@ def valkey(servers_dir: Path) -> Iterator[Valkey]:
 def tmp_path(tmp_path: Path) -> Path:
     """Give pytest's own folder, which other accounts may pass: servers that root starts run as one of them."""
     if os.geteuid() == 0:
-        for folder in (tmp_path, *tmp_path.parents[:2]):
+        # The last one is the folder of all sessions, which each session closes when it begins.
+        for folder in (tmp_path, *tmp_path.parents[:3]):
             mode = folder.stat().st_mode
             if not mode & 0o001:
                 folder.chmod(mode | 0o011)

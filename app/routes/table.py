@@ -54,19 +54,39 @@ def openapi_document() -> bytes:
     return encode(build(ENDPOINTS))
 
 
-def add_routes(app: web.Application, endpoints: Iterable[Endpoint] = (*ENDPOINTS, *PAGES)) -> None:
+ROUTES: tuple[Endpoint, ...] = (*ENDPOINTS, *PAGES)
+
+
+def add_routes(app: web.Application, endpoints: Iterable[Endpoint] = ROUTES) -> None:
     """Put every row into the router, at its path and under `/api`; and what the middlewares need to know of the rows."""
-    rows: dict[object, Endpoint] = {}
-    app[ROWS] = rows
     app[docs.OPENAPI] = openapi_document()
     templating.set_up(app)
     app.on_response_prepare.append(add_headers)
+    resources, rows = _all_resources() if endpoints is ROUTES else _resources_of(endpoints)
+    app[ROWS] = dict(rows)
+    for resource in resources:
+        app.router.register_resource(resource)
+
+
+@cache
+def _all_resources() -> tuple[tuple[web.AbstractResource, ...], dict[object, Endpoint]]:
+    """Give what an application serves. It knows no application, and is made once for however many a process has."""
+    return _resources_of(ROUTES)
+
+
+def _resources_of(
+    endpoints: Iterable[Endpoint],
+) -> tuple[tuple[web.AbstractResource, ...], dict[object, Endpoint]]:
+    """Give the resources of some rows, and the rows by their handlers."""
+    router = web.UrlDispatcher()
+    rows: dict[object, Endpoint] = {}
     for endpoint in endpoints:
         handler = bind(endpoint)
         rows[handler] = endpoint
         for path in paths_of(endpoint):
             for method in methods_of(endpoint):
-                app.router.add_route(method, path, handler, expect_handler=no_continue_yet)
+                router.add_route(method, path, handler, expect_handler=no_continue_yet)
+    return tuple(router.resources()), rows
 
 
 def paths_of(endpoint: Endpoint) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from app.web.assets import icon_shape, load
 from app.web.ways_out import plain, way_of
 
 TEMPLATES_DIR = Path(__file__).resolve().parents[2] / "templates"
+BYTECODES: jinja2.BytecodeCache | None = None
+"""Where compiled templates are kept for the next application. Tests make one application each; the platform makes one alone."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -32,6 +34,7 @@ def set_up(app: web.Application) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=BYTECODES,
         extensions=["jinja2.ext.loopcontrols"],
     )
     env.filters.update(

@@ -65,12 +65,18 @@ document.body.addEventListener("htmx:afterSettle", () => {
   agree();
 });
 
-/** Answers to two quick choices may come in any order; the last word on what will be sent is the form's. */
+/**
+ * Answers to two quick choices may come in any order, and what is ticked before htmx knows a part that was just drawn is heard by
+ * nobody; the last word on what will be sent is the form's.
+ */
 function agree() {
+  if (form.querySelector(".htmx-request")) return;
   const chosen = [...form.querySelectorAll("[name=service]:checked")].map((box) => box.value);
   const told = [...form.querySelectorAll("[data-receiver]")].map((box) => box.dataset.receiver);
+  const unheard = [...form.querySelectorAll(".choice [name=service], .choice [name^=panel-]")].find((box) => box.checked !== box.defaultChecked);
   const differs = chosen.length !== told.length || chosen.some((id) => !told.includes(id));
-  if (differs && chosen.length && !form.querySelector(".htmx-request")) refresh(`#service-${chosen[0]}`);
+  if (unheard) refresh(`#${unheard.closest(".choice").id}`);
+  else if (differs && chosen.length) refresh(`#service-${chosen[0]}`);
 }
 // The dialog tells whether the service took it, and is closed by whoever has read that.
 document.body.addEventListener("credential-saved", () => refresh(".choice"));

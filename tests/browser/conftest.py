@@ -1,5 +1,9 @@
-"""A world with its browser. Chromium runs once a session; each test has a platform and visitors of its own."""
+"""A world with its browser. Each test has a platform and visitors of its own; Chromium and what drives it run once a session.
 
+The driver belongs to an event loop, so these tests share the session's, and each is held to leave nothing running there.
+"""
+
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,13 +12,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
+from app import lifespan
 from app.settings import Settings
 from tests.support.browsing import Visitor, connect, find_chromium, run_chromium, visit
+from tests.support.workers import KeptInspector
 from tests.support.world import World, open_world
 
 Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
+
+
+HERE = Path(__file__).parent
+LEFT_S = 5.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of this folder on the session's event loop."""
+    for item in items:
+        if HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def _nothing_left(browser: Browser) -> AsyncIterator[None]:
+    """Fail for what a test left running."""
+    before = asyncio.all_tasks()
+    yield
+    if left := asyncio.all_tasks() - before - {asyncio.current_task()}:
+        _, still = await asyncio.wait(left, timeout=LEFT_S)
+        assert not still, f"still running: {still}"
 
 
 @pytest.fixture(scope="session")
@@ -28,18 +56,23 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield endpoint
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
-    """The session's Chromium, connected for one test."""
+    """The session's Chromium."""
     async with connect(chromium) as browser:
         yield browser
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def world(
-    settings: Settings, database_url: str, redis_url: str, tmp_path: Path
+    settings: Settings,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
     """The platform at its public address, with engine; sandboxes on demand (`world.sandbox()`, `world.add_service()`)."""
+    monkeypatch.setattr(lifespan, "Inspector", KeptInspector)
     port = free_port()
     changes: dict[str, Any] = {"public_url": f"http://127.0.0.1:{port}", "registration": "open"}
     async with open_world(
@@ -54,7 +87,7 @@ def visits(browser: Browser, world: World) -> Visit:
     return lambda **options: visit(browser, world.base, **options)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visitor(visits: Visit) -> AsyncIterator[Visitor]:
     """Somebody who has just come."""
     async with visits() as visitor:

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from app.genotypes.testdata import write_test_files
@@ -25,12 +26,12 @@ def file(tmp_path: Path) -> Path:
     return write_test_files(tmp_path / "input", None)[0].path
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def sandbox(world: World) -> Sandbox:
     return await world.sandbox()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def place(world: World, sandbox: Sandbox) -> tuple[int, int]:
     return await world.add_service(sandbox)
 

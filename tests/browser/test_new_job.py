@@ -315,6 +315,21 @@ async def test_batch_when_two_services_are_chosen_by_keyboard_alone_then_both_ge
     assert batch["name"] == "Two panels"
 
 
+async def test_panel_when_ticked_before_htmx_knows_it_then_counts(
+    visitor: Visitor, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    await files_of(page).set_input_files([GOOD])
+    await expect(page.get_by_label("Genome build")).to_have_value("hg19")
+    # A part is there at once, and listened to from when it has settled: as on a machine that is busy.
+    await page.evaluate("htmx.config.defaultSettleDelay = 1000")
+    await page.locator(f"#service-check-{service_id}").check()
+    await page.locator(f"#panel-{service_id}-{panel_id}").check()
+    await expect(page.locator(f"#f-population-{service_id}-{panel_id}")).to_be_visible()
+    await expect(page.locator("#sending")).not_to_contain_text("still to be chosen")
+
+
 async def test_batch_when_two_panels_of_a_service_are_chosen_then_each_gets_a_job(
     visitor: Visitor, world: World
 ) -> None:

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import cast
 
+import jinja2
 from aiohttp import web
+from jinja2.bccache import Bucket
 
 from app.keys import DEPS
 from app.lifespan import Platform, Servers
@@ -26,6 +28,20 @@ class Redis:
 
     async def ping(self) -> bool:
         return self.answers
+
+
+class Bytecodes(jinja2.BytecodeCache):
+    """Keeps compiled templates in memory; Jinja itself compares them with their sources."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (code := self._kept.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
 
 
 @asynccontextmanager

@@ -10,7 +10,6 @@ import asyncpg
 
 from app.adapters.registry import AdapterRegistry
 from app.adapters.transport import Timeouts, Transport
-from app.genotypes.inspector import Inspector
 from app.mail import RecordingMailer
 from app.security.links import LinkSigner
 from app.security.passwords import Passwords
@@ -19,6 +18,7 @@ from app.security.vault import Vault
 from app.settings import Settings
 from app.storage import LocalStore
 from app.usecases.deps import Deps
+from tests.support.workers import KeptInspector
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ async def open_deps(
             timeouts=Timeouts(connect_s=5, call_s=10, upload_answer_s=20, download_read_s=10),
         )
         stack.push_async_callback(transport.close)
-        inspector = Inspector(max_workers=1)
+        inspector = KeptInspector(max_workers=1)
         stack.push_async_callback(inspector.close)
         yield Deps(
             settings=settings,

@@ -16,7 +16,7 @@ from app.core.jobs import Stage
 from app.routes.pages.table import PAGES
 from app.web.endpoint import PATH_PARAM, Access, Endpoint
 from tests.guards.conftest import matches
-from tests.support.browsing import AXE, DESKTOP, Visitor, visit
+from tests.support.browsing import DESKTOP, RULES, Visitor, add_axe, find_barriers, visit
 from tests.support.story import TOKEN, Story
 
 NOBODY, ALICE, ADMIN = "", "alice", "admin"
@@ -27,7 +27,6 @@ ERRORS = (
     "/ui/jobs/new", "/ui/admin/users/new", "/ui/admin/services/new",
 )  # fmt: skip
 """Pages whose form is also sent empty."""
-RULES = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']"
 COLOURS = "{type: 'rule', values: ['color-contrast']}"
 FEW_JOBS = (
     "done",
@@ -245,7 +244,7 @@ async def faults_of(
     Without `each_in_both` the first width is looked at in the light and the others in the dark, with all rules each.
     """
     found = []
-    await page.evaluate(AXE.read_text())
+    await add_axe(page)
     for place, width in enumerate(widths):
         await page.set_viewport_size({"width": width, "height": 844})
         await page.evaluate(DRAWN)
@@ -260,7 +259,8 @@ async def faults_of(
                 rules = SCHEMES["light"]  # noqa: PLW2901 - nothing else looks at this width
             await page.emulate_media(color_scheme=scheme)
             await page.evaluate(DRAWN)
-            found += [f"{width} {scheme} {fault}" for fault in await _axe(page, rules)]
+            barriers = await find_barriers(page, rules, preload=False)
+            found += [f"{width} {scheme} {fault}" for fault in barriers]
     await page.emulate_media(color_scheme="light")
     return found
 
@@ -280,14 +280,3 @@ CULPRIT = (
     "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)"
     ".slice(-3).map(e => e.outerHTML.slice(0, 120))"
 )
-
-
-async def _axe(page: Page, rules: str) -> list[str]:
-    options = f"{{runOnly: {rules}, resultTypes: ['violations'], preload: false}}"
-    told = await page.evaluate(f"axe.run(document, {options}).then(told => told.violations)")
-    violations: list[dict[str, Any]] = told
-    return [
-        f"{item['id']}: {item['help']}: {[node['html'][:160] for node in item['nodes'][:3]]}"
-        for item in violations
-        if item["impact"] in ("serious", "critical")
-    ]
