@@ -89,7 +89,7 @@ def write_file(path: Path, size_bytes: int, kind: str, seed: int = 1) -> None:
 
 
 def _worker_pid(inspector: Inspector) -> int:
-    (pid,) = inspector.pids()
+    pid, *_ = inspector.pids()  # the followers come behind it
     return pid
 
 
