@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from app.core.jobs import Status
 from app.core.listing import JobOrder
 from app.core.models import Job, StatusUpdate, build
@@ -66,6 +68,14 @@ async def find_own_job(db: Executor, job_id: UUID, user_id: int) -> Job | None:
     """Give a job of a user's, or None."""
     row = await JOBS.get_own_job.row(db, job_id=job_id, user_id=user_id)
     return build(Job, row) if row is not None else None
+
+
+async def find_own_detail(db: Executor, job_id: UUID, user_id: int) -> JobDetail | None:
+    """Give a job of a user's with its input files, in one round trip; or None."""
+    row = await JOBS.get_own_detail.row(db, job_id=job_id, user_id=user_id)
+    if row is None:
+        return None
+    return JobDetail(build(Job, row), msgspec.convert(row["inputs"], list[PlacedFile]))
 
 
 async def list_own_jobs(
