@@ -156,6 +156,20 @@ where user_id = :user_id
     and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
 group by status
 
+-- name: count_all
+-- Likewise for all jobs of a user, however many, from the tallies.
+select status, sum(jobs)::bigint as jobs from job_tallies where user_id = :user_id group by status having sum(jobs) > 0
+
+-- name: fold_tallies
+-- Make one tally of many, for users with more than a few. Every look sees either the many or the one.
+with gone as (
+    delete from job_tallies
+    where user_id in (select user_id from job_tallies group by user_id having count(*) > :most::bigint limit :users)
+    returning user_id, status, jobs
+)
+insert into job_tallies
+select user_id, status, sum(jobs) from gone group by user_id, status having sum(jobs) <> 0
+
 -- name: hold_user
 -- Let only one submission of a user's be counted at a time.
 select id from users where id = :user_id for no key update

@@ -105,7 +105,10 @@ async def list_own_jobs(
 
 async def count_own_jobs(db: Executor, user_id: int, wanted: JobFilter) -> dict[Status, int]:
     """Give how many of a user's jobs that are meant, whatever their status, have which status."""
-    rows = await JOBS.count_jobs.rows(db, user_id=user_id, **wanted.values)
+    if any(value is not None for value in wanted.values.values()):
+        rows = await JOBS.count_jobs.rows(db, user_id=user_id, **wanted.values)
+    else:
+        rows = await JOBS.count_all.rows(db, user_id=user_id)
     return {Status(row["status"]): row["jobs"] for row in rows}
 
 
