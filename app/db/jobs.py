@@ -33,6 +33,9 @@ class PlacedFile:
     created_at: datetime
 
 
+_read_files = msgspec.json.Decoder(list[PlacedFile]).decode
+
+
 @dataclass(frozen=True, slots=True)
 class JobDetail:
     """A job with its input files."""
@@ -75,7 +78,8 @@ async def find_own_detail(db: Executor, job_id: UUID, user_id: int) -> JobDetail
     row = await JOBS.get_own_detail.row(db, job_id=job_id, user_id=user_id)
     if row is None:
         return None
-    return JobDetail(build(Job, row), msgspec.convert(row["inputs"], list[PlacedFile]))
+    inputs = _read_files(row["inputs"]) if row["inputs"] else []
+    return JobDetail(build(Job, row), inputs)
 
 
 async def list_own_jobs(
