@@ -147,10 +147,13 @@ class Bench:
             assert body.stat().st_size > self._file.stat().st_size
             body.unlink()
 
-    def _clean_ours(self, answer: Answer) -> None:
+    def _cancel(self, answer: Answer) -> None:
         job = json.loads(answer.body)["id"]
         self.ours.call("POST", f"/jobs/{job}/cancel")
         self.ours.call("DELETE", f"/jobs/{job}")
+
+    def _clean_ours(self, answer: Answer) -> None:
+        self._cancel(answer)
         for file in self.ours.call("GET", "/files?kind=input"):
             self.ours.call("DELETE", f"/files/{file['id']}")
 
@@ -192,7 +195,7 @@ class Bench:
             another = await asyncio.to_thread(self.ours.post, self._file)
             stop.set()
             looks += await looking
-            await asyncio.to_thread(self._clean_ours, another)
+            self._cancel(another)
         rise = memory.rise_mib()
         await asyncio.to_thread(self._clean_ours, answer)
         self._report.bar(f"{gib:g} GiB: memory rises by MiB", rise, at_most=RISE_MIB)

@@ -1,21 +1,19 @@
 """The receiving of `POST /jobs` alone, as a server: the form is read, hashed, judged by its head and its end, and kept.
 
 What `POST /jobs` does besides, its database work and the structure check of every line, is left out, so that it promises what
-the peers promise. The code is the product's: server, `read_form`, `IncomingFile`, storage. It prints its port.
+the peers promise. The code is the product's: server, `read_form`, storage. It prints its port.
 """
 
 import asyncio
 import sys
 from pathlib import Path
-from typing import cast
 
 from aiohttp import web
 
 from app.core.errors import InvalidInput
 from app.genotypes.bgzf import has_eof_block
-from app.storage import LocalStore
-from app.usecases.intake import IncomingFile
-from app.usecases.room import Room
+from app.genotypes.sniff import sniff
+from app.storage import LocalStore, PendingFile
 from app.web.server import Runner
 from app.web.upload import UploadLimits, read_form
 from bench.runner import GIB
@@ -23,17 +21,25 @@ from bench.runner import GIB
 LIMITS = UploadLimits(total_bytes=100 * GIB, files=1, idle_s=60.0)
 
 
-class _Endless:
-    """Room for everything."""
+class _Part:
+    """A file of the form, as `app.usecases.intake` has it, but without quota and structure check."""
 
-    def take(self, size_bytes: int) -> None:
-        """Use some."""
+    def __init__(self, name: str, pending: PendingFile) -> None:
+        self._name = name
+        self.pending = pending
+        self.write = pending.write
+        self.finish = pending.finish
+
+    def judge(self, head: bytes) -> None:
+        """Look at the first bytes."""
+        if (finding := sniff(head, self._name)) is not None:
+            raise InvalidInput(finding.message)
 
 
 class _Form:
     def __init__(self, store: LocalStore) -> None:
         self._store = store
-        self.files: list[IncomingFile] = []
+        self.files: list[_Part] = []
 
     def take_field(self, name: str, value: str) -> None:
         """Take a text field."""
@@ -43,10 +49,10 @@ class _Form:
         name: str,  # noqa: ARG002
         file_name: str,
         expected_bytes: int | None,  # noqa: ARG002
-    ) -> IncomingFile:
+    ) -> _Part:
         """Begin a file."""
         pending = await asyncio.to_thread(self._store.create)
-        self.files.append(IncomingFile(file_name, pending, cast("Room", _Endless()), 100 * GIB))
+        self.files.append(_Part(file_name, pending))
         return self.files[-1]
 
 
