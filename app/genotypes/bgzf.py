@@ -82,20 +82,30 @@ def _block_bytes(extra: bytes) -> int:
 class BgzfReader:
     """The content of a BGZF file in batches, with the checksum and length of every block verified.
 
-    Memory is constant: one read of 1 MiB, one batch of about 0.5 MiB. The caller keeps the descriptor open.
+    Memory is constant: one read of 1 MiB, one batch of about 0.5 MiB. The caller keeps the descriptor open. Where the batches
+    are cut depends on the blocks alone, so that a file that is read while it grows gives the same ones.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._pieces: list[bytearray] = []
+        self._filled = 0
         self.compressed_bytes = 0
         self.uncompressed_bytes = 0
 
     def batches(self, batch_bytes: int = BATCH_BYTES) -> Iterator[bytes]:
-        """Raises: BgzfError at the first block that is not right."""
-        pieces: list[bytearray] = []
-        filled = 0
+        """The whole content. Raises: BgzfError at the first block that is not right."""
+        size = os.fstat(self._descriptor).st_size
+        yield from self.advance(size, batch_bytes)
+        yield from self.end(size)
+
+    def advance(self, stop: int, batch_bytes: int = BATCH_BYTES) -> Iterator[bytes]:
+        """The full batches of the blocks that end before byte `stop` of the file; to be called again when there is more.
+
+        It may be left between two batches. Raises: BgzfError.
+        """
         pending = b""
-        while chunk := os.pread(self._descriptor, READ_BYTES, self.compressed_bytes + len(pending)):
+        while chunk := self._read(len(pending), stop):
             view = memoryview(pending + chunk)
             base, at = self.compressed_bytes, 0
             while at < len(view) and (block := find_block(view, at, base)):
@@ -103,17 +113,29 @@ class BgzfReader:
                 at = block[1]
                 self.compressed_bytes = base + at
                 if piece:
-                    pieces.append(piece)
-                    filled += len(piece)
+                    self._pieces.append(piece)
+                    self._filled += len(piece)
                     self.uncompressed_bytes += len(piece)
-                if filled >= batch_bytes:
-                    yield b"".join(pieces)
-                    pieces, filled = [], 0
+                if self._filled >= batch_bytes:
+                    yield self._take()
             pending = bytes(view[at:])
-        if pieces:
-            yield b"".join(pieces)
-        if pending:
+
+    def end(self, size: int) -> Iterator[bytes]:
+        """The last batch, when `advance` has come to the end of the file of `size` bytes. Raises: BgzfError("truncated")."""
+        if self._pieces:
+            yield self._take()
+        if self.compressed_bytes < size:
             raise BgzfError("truncated", self.compressed_bytes)
+
+    def _read(self, pending_bytes: int, stop: int) -> bytes:
+        start = self.compressed_bytes + pending_bytes
+        return os.pread(self._descriptor, max(0, min(READ_BYTES, stop - start)), start)
+
+    def _take(self) -> bytes:
+        batch = b"".join(self._pieces)
+        self._pieces.clear()
+        self._filled = 0
+        return batch
 
 
 def _inflate(view: memoryview, block: tuple[int, int], offset: int) -> bytearray:

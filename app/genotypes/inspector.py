@@ -2,10 +2,7 @@
 
 import asyncio
 import contextlib
-import multiprocessing
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +12,9 @@ import msgspec
 from app.genotypes import worker
 from app.genotypes.facts import InspectLimits, VcfFacts
 from app.genotypes.findings import InspectionError
+from app.genotypes.following import MAX_FILES, Follower, Following
 from app.genotypes.quality import Analysis, ResultFile
+from app.genotypes.slots import Slot
 from app.genotypes.structure import DEFAULT_LIMITS
 
 T = TypeVar("T")
@@ -25,7 +24,7 @@ GRACE_S = 10.0
 
 
 class Inspector:
-    """Inspects at most `max_workers` files at a time, each in a process of its own.
+    """Inspects at most `max_workers` files at a time, each in a process of its own; as many more follow those that still grow.
 
     A process starts when it is first needed and is kept. One that overruns its time, or whose caller gave up,
     is killed, and no other inspection notices. Use an inspector from one event loop, whose thread must outlive
@@ -40,10 +39,11 @@ class Inspector:
     ) -> None:
         self._limits = limits
         self._grace_s = grace_s
-        self._slots = [_Slot() for _ in range(max_workers)]
-        self._free: asyncio.LifoQueue[_Slot] = asyncio.LifoQueue()  # a warm worker is used first
+        self._slots = [Slot() for _ in range(max_workers)]
+        self._free: asyncio.LifoQueue[Slot] = asyncio.LifoQueue()  # a warm worker is used first
         for slot in reversed(self._slots):
             self._free.put_nowait(slot)
+        self._followers = [Follower() for _ in range(max_workers)]
 
     async def inspect(self, path: Path, display_name: str, timeout_s: float = 600.0) -> VcfFacts:
         """What `inspect_file` gives. Waits for a free worker; `timeout_s` counts from then on.
@@ -53,6 +53,23 @@ class Inspector:
         """
         limits = msgspec.structs.replace(self._limits, timeout_s=timeout_s)
         return await self._run(timeout_s, worker.inspect_here, path, display_name, limits)
+
+    def follow(
+        self,
+        path: Path,
+        display_name: str,
+        count_bytes: Callable[[], int],
+        timeout_s: float = 600.0,
+    ) -> Following:
+        """The check of a file that still grows; `count_bytes` gives how much of it stands. It says what `inspect` would."""
+        limits = msgspec.structs.replace(self._limits, timeout_s=timeout_s)
+        follower = min(self._followers, key=lambda each: each.files)
+
+        async def inspect(path: Path, display_name: str) -> VcfFacts:
+            return await self.inspect(path, display_name, timeout_s)
+
+        idle = follower if follower.files < MAX_FILES else None
+        return Following(path, display_name, count_bytes, limits, idle, inspect)
 
     async def index(self, path: Path, timeout_s: float = 600.0) -> bytes | None:
         """The tabix index of a bgzipped VCF; None when it can have none. Raises: OSError; InspectionError as `inspect`."""
@@ -81,54 +98,10 @@ class Inspector:
         for slot in self._slots:
             slot.closed = True
             await slot.end()
+        for follower in self._followers:
+            await follower.close()
 
-
-class _Slot:
-    """A pool of one process, so that killing it is nobody else's business."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._pool: ProcessPoolExecutor | None = None
-
-    async def run(self, work: Callable[..., T], *args: object) -> T:
-        """Raises: what `work` raises; BrokenProcessPool."""
-        if self.closed:
-            raise BrokenProcessPool("the inspector is closed")
-        pool = self._pool = self._pool or _new_pool()
-        try:
-            future = asyncio.wrap_future(pool.submit(work, *args))
-            future.add_done_callback(_take_error)
-            # Shielded: cancelling the future would not stop the worker, and would confuse its pool.
-            return await asyncio.shield(future)
-        except (BrokenProcessPool, asyncio.CancelledError):
-            if self._pool is pool:
-                self._pool = None
-                _kill(pool)
-                pool.shutdown(wait=False)
-            raise
-
-    async def end(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            _kill(pool)
-            await asyncio.to_thread(pool.shutdown)
-
-
-def _kill(pool: ProcessPoolExecutor) -> None:
-    for process in (pool._processes or {}).values():  # noqa: SLF001 - kill_workers() comes with Python 3.14
-        process.kill()
-
-
-def _new_pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        max_workers=1,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=worker.prepare,
-        initargs=(os.getpid(),),
-    )
-
-
-def _take_error(future: asyncio.Future[T]) -> None:
-    """Looks at the outcome even when the caller is gone, so that asyncio does not report it as lost."""
-    if not future.cancelled():
-        future.exception()
+    def pids(self) -> list[int]:
+        """The processes that run."""
+        slots = [*self._slots, *(follower.slot for follower in self._followers)]
+        return [pid for slot in slots for pid in slot.pids()]

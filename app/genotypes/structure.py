@@ -4,8 +4,12 @@ The rules are those of the imputation servers' own input validation (imputations
 InputValidationCommand, tabix), so that a file that passes here is not refused there for its form.
 """
 
+import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -35,41 +39,94 @@ def inspect_file(
     Raises: StructureError for a file that cannot be taken; InspectionError("timeout") after
     `limits.timeout_s`; OSError.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with closing(Inspection(path, display_name, limits)) as inspection:
+        return inspection.finish()
+
+
+class Inspection:
+    """A check that can go along with a file that grows: `advance` while it does, then `finish`, and `close` in any case.
+
+    The verdict is `finish`'s alone, and that of a check after the fact: what `advance` finds is kept until then, because a
+    file that was cut off is refused for that first. `limits.timeout_s` counts the time spent in here. Raises: OSError.
+    """
+
+    def __init__(self, path: Path, display_name: str, limits: InspectLimits) -> None:
+        self._name = display_name
+        self._limits = limits
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._reader = BgzfReader(self._descriptor)
+        self._header = HeaderReader(display_name, limits)
+        self._records: RecordScanner | None = None
+        self._error: StructureError | BgzfError | None = None
+        self._deadline = math.inf
+        self._left_s = math.inf if limits.timeout_s is None else limits.timeout_s
+
+    def advance(self, stop: int, step_bytes: int) -> bool:
+        """Check on to byte `stop`, at most about `step_bytes` of content; whether it got there.
+
+        Raises: InspectionError("timeout"); OSError.
+        """
+        if self._error is not None:
+            return True
+        enough = self._reader.uncompressed_bytes + step_bytes
+        try:
+            with self._timed():
+                for batch in self._reader.advance(stop):
+                    self._take(batch)
+                    if self._reader.uncompressed_bytes >= enough:
+                        return False
+        except (StructureError, BgzfError) as error:
+            self._error = error
+        return True
+
+    def finish(self) -> VcfFacts:
+        """The file is whole. Raises: as `inspect_file`."""
+        descriptor, name = self._descriptor, self._name
         size = os.fstat(descriptor).st_size
-        finding = sniff(os.pread(descriptor, SNIFF_BYTES, 0), display_name)
+        finding = sniff(os.pread(descriptor, SNIFF_BYTES, 0), name)
         if finding:
             raise StructureError(finding)
         if os.pread(descriptor, len(EOF_BLOCK), max(0, size - len(EOF_BLOCK))) != EOF_BLOCK:
-            raise _truncated(display_name, size)
-        reader = BgzfReader(descriptor)
-        header, records = _read(reader, display_name, limits)
-    except BgzfError as error:
-        raise _damaged(error, display_name) from error
-    finally:
-        os.close(descriptor)
-    return _facts(display_name, size, reader.uncompressed_bytes, header, records)
+            raise _truncated(name, size)
+        try:
+            if self._error is not None:
+                raise self._error
+            with self._timed():
+                for batch in chain(self._reader.advance(size), self._reader.end(size)):
+                    self._take(batch)
+        except BgzfError as error:
+            raise _damaged(error, name) from error
+        if self._records is None:
+            raise self._header.finish()
+        self._records.finish()
+        return _facts(
+            name, size, self._reader.uncompressed_bytes, self._header.header, self._records
+        )
 
+    def close(self) -> None:
+        os.close(self._descriptor)
 
-def _read(reader: BgzfReader, name: str, limits: InspectLimits) -> tuple[VcfHeader, RecordScanner]:
-    deadline = time.monotonic() + limits.timeout_s if limits.timeout_s is not None else None
-    header_reader = HeaderReader(name, limits)
-    records: RecordScanner | None = None
-    for batch in reader.batches():
-        if deadline is not None and time.monotonic() > deadline:
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.monotonic()
+        self._deadline = began + self._left_s
+        try:
+            yield
+        finally:
+            self._left_s -= time.monotonic() - began
+
+    def _take(self, batch: bytes) -> None:
+        if time.monotonic() > self._deadline:
             raise InspectionError("timeout")
-        _check_sizes(reader, name, limits)
-        if records is not None:
-            records.feed(batch)
-        elif (behind := header_reader.feed(batch)) is not None:
-            header = header_reader.header
-            records = RecordScanner(name, limits, header.n_samples, header.n_lines)
-            records.feed(behind)
-    if records is None:
-        raise header_reader.finish()
-    records.finish()
-    return header_reader.header, records
+        _check_sizes(self._reader, self._name, self._limits)
+        if self._records is not None:
+            self._records.feed(batch)
+        elif (behind := self._header.feed(batch)) is not None:
+            header = self._header.header
+            self._records = RecordScanner(
+                self._name, self._limits, header.n_samples, header.n_lines
+            )
+            self._records.feed(behind)
 
 
 def _check_sizes(reader: BgzfReader, name: str, limits: InspectLimits) -> None:

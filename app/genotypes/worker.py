@@ -11,16 +11,21 @@ from app.genotypes.facts import MIB, InspectLimits, VcfFacts
 from app.genotypes.findings import InspectionError
 from app.genotypes.indexing import NotIndexable, index_bytes
 from app.genotypes.quality import Analysis, ResultFile, analyse
-from app.genotypes.structure import inspect_file
+from app.genotypes.structure import Inspection, inspect_file
 
 HEADROOM_BYTES = 512 * MIB
 """Address space that a worker may take beyond its imports; an inspection needs about 30 MiB."""
 
+STEP_CONTENT_BYTES = 64 * MIB
+"""Content that one step of a followed file checks at most: about 50 ms, then it is another file's turn."""
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_followed: dict[int, Inspection] = {}
 
 
-def prepare(parent_pid: int) -> None:
+def prepare(parent_pid: int, nice: int = 0) -> None:
     """Ties the process to its parent: it dies with it, even by kill -9, and cannot eat all memory."""
+    os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it died before the line above
@@ -38,6 +43,39 @@ def inspect_here(path: Path, display_name: str, limits: InspectLimits) -> VcfFac
         return inspect_file(path, display_name=display_name, limits=limits)
     except MemoryError as error:
         raise InspectionError("out_of_memory") from error
+
+
+def follow_here(
+    number: int, stop: int, begin: tuple[Path, str, InspectLimits] | None = None
+) -> bool:
+    """Take the file `number` one step further; whether byte `stop` is reached. The first call says what file that is.
+
+    Raises: OSError; InspectionError: "timeout", "out_of_memory", or "worker_died" if the file was begun in a process before.
+    """
+    if begin is not None:
+        _followed[number] = Inspection(*begin)
+    if number not in _followed:
+        raise InspectionError("worker_died")
+    try:
+        return _followed[number].advance(stop, STEP_CONTENT_BYTES)
+    except MemoryError as error:
+        raise InspectionError("out_of_memory") from error
+
+
+def finish_here(number: int) -> VcfFacts:
+    """The verdict on the file `number`, every byte of which is there. Raises: as `inspect_file`."""
+    if number not in _followed:
+        raise InspectionError("worker_died")
+    try:
+        return _followed[number].finish()
+    except MemoryError as error:
+        raise InspectionError("out_of_memory") from error
+
+
+def forget_here(number: int) -> None:
+    """Close the file `number`, if it is open."""
+    if (inspection := _followed.pop(number, None)) is not None:
+        inspection.close()
 
 
 def index_here(path: Path) -> bytes | None:

@@ -1,12 +1,12 @@
-"""Receiving genotype files: judged by their first bytes, written under limits, checked whole, then kept.
+"""Receiving genotype files: judged by their first bytes, written under limits, checked on the way, then kept.
 
 An `Intake` owns the files of one request until they stand in the database; whatever it still owns when it is closed is thrown
 away. Its files are what `app.web.upload` writes to.
 """
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +16,7 @@ from app.core.names import clean_file_name
 from app.db.queries import Connection
 from app.genotypes.facts import VcfFacts
 from app.genotypes.findings import Finding, InspectionError, StructureError
+from app.genotypes.following import Following
 from app.genotypes.sniff import sniff
 from app.storage import PendingFile, StoredFile
 from app.usecases.deps import Actor, Deps
@@ -41,9 +42,12 @@ def refuse_file(findings: Sequence[Finding]) -> InvalidInput:
 class IncomingFile:
     """One file of a request. `name` is the name under which it is shown."""
 
-    def __init__(self, name: str, pending: PendingFile, room: Room, max_bytes: int) -> None:
+    def __init__(
+        self, name: str, pending: PendingFile, following: Following, room: Room, max_bytes: int
+    ) -> None:
         self.name = name
         self.pending = pending
+        self.following = following
         self._room = room
         self._max_bytes = max_bytes
 
@@ -74,6 +78,7 @@ class Intake:
     def __init__(self, deps: Deps, actor: Actor) -> None:
         self._deps = deps
         self._room = Room(deps, actor)
+        self._following = AsyncExitStack()
         self.files: list[IncomingFile] = []
         self.stored: list[StoredFile] = []
 
@@ -92,21 +97,23 @@ class Intake:
             opening.add_done_callback(_abort)
             raise
         name = clean_file_name(raw_name, "input.vcf.gz")
-        file = IncomingFile(name, pending, self._room, self._deps.settings.max_file_bytes)
+        settings = self._deps.settings
+        following = self._deps.inspector.follow(
+            pending.path, name, lambda: pending.size_bytes, settings.inspect_timeout_s
+        )
+        file = IncomingFile(name, pending, following, self._room, settings.max_file_bytes)
         self.files.append(file)
+        await self._following.enter_async_context(following)
         return file
 
     async def inspect(self) -> list[VcfFacts]:
-        """Check the structure of the files, in worker processes. Raises InvalidInput for all that are refused, Unavailable."""
+        """Check the structure of the files, in worker processes, which have read along. Raises InvalidInput for all that are refused, Unavailable."""
         await self._room.settle(self._deps.settings.inspect_timeout_s)
-        facts = await asyncio.gather(*(self._inspect(file) for file in self.files))
+        facts = await asyncio.gather(*(_judge(file.following.finish()) for file in self.files))
         refused = [item for item in facts if isinstance(item, Finding)]
         if refused:
             raise refuse_file(refused)
         return [item for item in facts if isinstance(item, VcfFacts)]
-
-    async def _inspect(self, file: IncomingFile) -> VcfFacts | Finding:
-        return await _inspect(self._deps, file.pending.path, file.name)
 
     async def keep(self) -> list[StoredFile]:
         """Make the files durable and visible under their keys. Raises StorageFull."""
@@ -134,9 +141,12 @@ class Intake:
         await asyncio.shield(self._close())
 
     async def _close(self) -> None:
-        if self.files:
-            await asyncio.to_thread(self._discard)
-        await self._room.release()
+        try:
+            await self._following.aclose()
+        finally:
+            if self.files:
+                await asyncio.to_thread(self._discard)
+            await self._room.release()
 
     def _commit(self) -> None:
         for file in self.files:
@@ -153,15 +163,16 @@ async def inspect_stored(deps: Deps, file: File) -> VcfFacts:
     """Check the structure of a stored file. Raises InvalidInput, Unavailable."""
     if file.storage_key is None:
         raise InvalidInput("This file is not stored")
-    found = await _inspect(deps, deps.store.path(file.storage_key), file.name)
+    path = deps.store.path(file.storage_key)
+    found = await _judge(deps.inspector.inspect(path, file.name, deps.settings.inspect_timeout_s))
     if isinstance(found, Finding):
         raise refuse_file([found])
     return found
 
 
-async def _inspect(deps: Deps, path: Path, name: str) -> VcfFacts | Finding:
+async def _judge(check: Awaitable[VcfFacts]) -> VcfFacts | Finding:
     try:
-        return await deps.inspector.inspect(path, name, deps.settings.inspect_timeout_s)
+        return await check
     except StructureError as error:
         return error.finding
     except InspectionError as error:
