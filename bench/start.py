@@ -45,6 +45,7 @@ def start_and_stop(data: Path) -> tuple[float, float, float]:
     """Give the seconds until it is ready, the CPU seconds of that, and how long it then takes to end after SIGTERM (blocks)."""
     port = free_port()
     env = {**os.environ, **NO_RATE_LIMIT, "FIP_DATA_DIR": str(data), "FIP_PORT": str(port)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "app", "serve"], env=env, stdout=subprocess.DEVNULL
