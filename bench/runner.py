@@ -80,6 +80,11 @@ class Report:
         self.bars.append(bar)
         print(f"  {what:<46} {value:8.2f}   {sign} {limit:g}   {'holds' if holds else 'MISSED'}", flush=True)  # fmt: skip
 
+    def check(self, what: str, *, holds: bool) -> None:
+        """Tell what holds or does not."""
+        self.bars.append({"what": what, "holds": holds})
+        print(f"  {what:<46} {'holds' if holds else 'MISSED'}", flush=True)
+
     def finish(self, folder: Path) -> int:
         """Write it down; give the exit status: 1 when a bar is missed."""
         holds = all(bar["holds"] for bar in self.bars)
