@@ -14,7 +14,7 @@ from app.core.errors import InvalidInput
 from app.genotypes.bgzf import has_eof_block
 from app.genotypes.sniff import sniff
 from app.storage import LocalStore, PendingFile
-from app.web.server import Runner
+from app.web.server import Runner, keep_buffers
 from app.web.upload import UploadLimits, read_form
 from bench.runner import GIB
 
@@ -71,6 +71,7 @@ async def serve(folder: Path) -> None:
 
     app = web.Application(client_max_size=0)
     app.router.add_post("/jobs", submit)
+    keep_buffers()
     runner = Runner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", int(sys.argv[2])).start()

@@ -59,7 +59,7 @@ class Inspection:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._reader = BgzfReader(self._descriptor)
         self._header = HeaderReader(display_name, limits)
-        self._records: "RecordScanner | None" = None
+        self._records: RecordScanner | None = None
         self._error: StructureError | BgzfError | None = None
         self._deadline = math.inf
         self._left_s = math.inf if limits.timeout_s is None else limits.timeout_s
