@@ -15,6 +15,7 @@ from app.sandbox.config import SandboxConfig, SandboxUser
 from tests.adapters.conftest import PASSWORD, make_submission
 from tests.adapters.contract import OPEN, AdapterContract, Bench
 from tests.fakes.cloudgene import GOOD_TOKEN, FakeCloudgene
+from tests.fakes.cloudgene2 import FakeCloudgene2
 from tests.fakes.recording import HTML_502
 from tests.fakes.zips import Entry, zipcrypto
 from tests.sandbox.support import serving
@@ -149,6 +150,15 @@ class TestMichiganOverFake(AdapterContract):
     @pytest.fixture
     def bench(self, cloudgene: FakeCloudgene, transport: Transport, tmp_path: Path) -> Bench:
         return FakeBench(cloudgene, transport, tmp_path)
+
+
+class TestCloudgene2OverFake(AdapterContract):
+    """Generation 2, which the adapter has to tell by itself."""
+
+    @pytest.fixture
+    async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
+        async with FakeCloudgene2() as server:
+            yield FakeBench(server, transport, tmp_path)
 
 
 class TestMichiganOverSandbox(AdapterContract):

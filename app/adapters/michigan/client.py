@@ -8,6 +8,7 @@ from app.adapters import loose
 from app.adapters.answers import Answer, raise_for_status
 from app.adapters.base import Credential, Rejected, ServiceUnavailable
 from app.adapters.endpoint import Endpoint
+from app.adapters.michigan.dialects import NotSpoken
 from app.adapters.michigan.tokens import header_value
 from app.adapters.transport import Transport
 
@@ -82,7 +83,7 @@ class Client:
         taken at its word, an operator's mistake would end every job of the service.
         """
         if answer.status == 404 and not is_own_404(answer):
-            raise ServiceUnavailable(
+            raise NotSpoken(
                 f"{self.host} has no such API: an administrator should check the service's address."
             )
         try:

@@ -7,7 +7,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from app.adapters.michigan import dialects
+
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(@[A-Za-z0-9._-]{1,50})?")
+_LONGEST_POLL_S = 86_400.0
 _RESERVED = frozenset({"files", "refpanel", "password", "job-name"})
 
 
@@ -17,6 +20,16 @@ class MichiganConfig(msgspec.Struct, frozen=True, kw_only=True):
     allow_insecure: plain http is accepted (tokens and genotypes then travel readable by everybody on the way).
     """
 
+    dialect: Annotated[
+        dialects.Choice,
+        Meta(
+            title="Dialect",
+            description=(
+                "Which server of the family it is. auto tells by its answers; simple is a gateway without apps "
+                "(POST /api/v2/jobs/submit)."
+            ),
+        ),
+    ] = "auto"
     app: Annotated[
         str | None,
         Meta(
@@ -31,6 +44,13 @@ class MichiganConfig(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             title="Jobs of an account",
             description="How many jobs an account may have waiting or running at the service, where it is known.",
+        ),
+    ] = None
+    min_poll_s: Annotated[
+        float | None,
+        Meta(
+            title="Least seconds between looks",
+            description="What the operators ask for; a shorter poll interval of the service is lengthened to it.",
         ),
     ] = None
     extra_fields: Annotated[
@@ -60,6 +80,8 @@ def parse_config(config: Mapping[str, object]) -> MichiganConfig:
         )
     if parsed.account_limit is not None and parsed.account_limit < 1:
         raise ValueError("api_config: `account_limit` must be at least 1")
+    if parsed.min_poll_s is not None and not 0 < parsed.min_poll_s <= _LONGEST_POLL_S:
+        raise ValueError("api_config: `min_poll_s` must be more than 0 and at most a day")
     for name, value in parsed.extra_fields.items():
         if name in _RESERVED or not name.isprintable() or not name:
             raise ValueError("api_config: `extra_fields` has a name that must not be set there")

@@ -21,7 +21,7 @@ from app.adapters.endpoint import Endpoint
 from app.adapters.michigan.adapter import MichiganAdapter
 from app.adapters.michigan.client import Client
 from app.adapters.michigan.config import parse_config
-from app.adapters.michigan.describing import generation
+from app.adapters.michigan.dialects import of_server
 from app.adapters.text import clean_line
 from app.adapters.transport import Transport
 
@@ -112,7 +112,7 @@ async def _proposal(
         base_url=endpoint.root,
         name=clean_line(server.get("name"), limit=100) or None,
         credential_kind="token",
-        dialect=generation(server),
+        dialect=of_server(server).name,
         version=described.app_version if described else None,
         apps=_apps(server, described),
         panels=described.panels if described else (),
