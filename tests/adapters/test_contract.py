@@ -17,6 +17,7 @@ from tests.adapters.contract import OPEN, AdapterContract, Bench
 from tests.fakes.cloudgene import GOOD_TOKEN, FakeCloudgene
 from tests.fakes.cloudgene2 import FakeCloudgene2
 from tests.fakes.recording import HTML_502
+from tests.fakes.simple import FakeSimple, plain
 from tests.fakes.zips import Entry, zipcrypto
 from tests.sandbox.support import serving
 from tests.sandbox.vcf import write_vcf
@@ -38,6 +39,7 @@ class FakeBench:
     bad = Credential(token="not-a-token")
     unknown_id = "job-20200101-000000-000"
     ends = ENDS
+    hides_jobs = False
 
     def __init__(self, server: FakeCloudgene, transport: Transport, folder: Path) -> None:
         self._server = server
@@ -83,6 +85,43 @@ class FakeBench:
         return sum(job["name"] == name for job in self._server.jobs.values())
 
 
+class SimpleBench(FakeBench):
+    """The fake gateway of the simple dialect."""
+
+    ends = frozenset({RemoteState.FAILED, RemoteState.CANCELLED})
+    hides_jobs = True
+
+    def __init__(
+        self, server: FakeSimple, transport: Transport, folder: Path, dialect: str
+    ) -> None:
+        self._server = server  # type: ignore[assignment] # it has the same switches
+        self._registry = AdapterRegistry(transport)
+        self._folder = folder
+        self._dialect = dialect
+
+    def open(self, credential: Credential | None) -> Adapter:
+        return self._registry.open(
+            "michigan",
+            base_url=self._server.url,
+            config={"allow_insecure": True, "dialect": self._dialect},
+            credential=credential,
+        )
+
+    def submission(self, name: str) -> Submission:
+        made = make_submission(self._folder, name)
+        return replace(made, files=made.files[:1], panel_key="h3africa", population="AFR")
+
+    async def finish(self, remote_id: str) -> None:
+        self._server.jobs[remote_id]["results"] = plain(
+            {"imputed.vcf.gz": b"dose" * 99, "imputed.vcf.gz.tbi": b"i", "statistics.txt": b"s"}
+        )
+        self._server.jobs[remote_id]["state"] = "success"
+
+    async def force(self, remote_id: str, state: RemoteState) -> None:
+        words = {RemoteState.FAILED: "error", RemoteState.CANCELLED: "canceled"}
+        self._server.jobs[remote_id]["state"] = words[state]
+
+
 class SandboxBench:
     """The sandbox server with its instant engine, told what to do through its side door."""
 
@@ -90,6 +129,7 @@ class SandboxBench:
     bad = Credential(token="not-a-token")
     unknown_id = "job-20200101-000000-000"
     ends = ENDS
+    hides_jobs = False
 
     def __init__(
         self, url: str, transport: Transport, vcf: Path, session: aiohttp.ClientSession
@@ -159,6 +199,24 @@ class TestCloudgene2OverFake(AdapterContract):
     async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
         async with FakeCloudgene2() as server:
             yield FakeBench(server, transport, tmp_path)
+
+
+class TestSimpleOverFake(AdapterContract):
+    """The simple dialect, as configured."""
+
+    @pytest.fixture
+    async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
+        async with FakeSimple() as server:
+            yield SimpleBench(server, transport, tmp_path, "simple")
+
+
+class TestSimpleFoundOut(AdapterContract):
+    """The simple dialect, which the adapter has to tell by itself."""
+
+    @pytest.fixture
+    async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
+        async with FakeSimple() as server:
+            yield SimpleBench(server, transport, tmp_path, "auto")
 
 
 class TestMichiganOverSandbox(AdapterContract):

@@ -1,4 +1,4 @@
-"""`MichiganAdapter`: the parts of this dialect behind the common interface. Facts: docs/adapters.md."""
+"""`MichiganAdapter`: Cloudgene of both generations behind the common interface. Facts: docs/adapters.md."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from app.adapters.base import (
 from app.adapters.endpoint import Endpoint
 from app.adapters.michigan import downloading, listing, submitting, verifying
 from app.adapters.michigan.client import Client, is_own_404
-from app.adapters.michigan.config import MichiganConfig, parse_config
+from app.adapters.michigan.config import MichiganConfig
 from app.adapters.michigan.describing import description_of
 from app.adapters.michigan.dialects import (
     CLOUDGENE3,
@@ -271,18 +271,6 @@ class MichiganAdapter:
         await downloading.fetch(
             self._client, output, sink, archive_password, progress, self._checksums
         )
-
-
-def open_adapter(
-    transport: Transport,
-    base_url: str,
-    config: Mapping[str, object],
-    credential: Credential | None,
-) -> MichiganAdapter:
-    """Make the adapter for a service. Raises `ValueError` for a base URL or configuration that cannot be used."""
-    parsed = parse_config(config)
-    endpoint = Endpoint.parse(base_url, allow_insecure=parsed.allow_insecure)
-    return MichiganAdapter(transport, endpoint, parsed, credential)
 
 
 def _in_maintenance(server: Mapping[str, object]) -> bool:

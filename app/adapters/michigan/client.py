@@ -50,6 +50,12 @@ class Client:
             once=once,
         )
 
+    async def get_root(self) -> Answer:
+        """Get the base URL itself, without the token; give the answer whatever its status."""
+        return await self.transport.request_json(
+            "GET", self.endpoint.at(), allow_insecure=self.endpoint.allow_insecure
+        )
+
     async def get_log(self, job_id: str) -> Answer:
         """Get a job's log, which stands outside `/api/v2` (cloudgene3 `LogController`)."""
         return await self.transport.request_json(
@@ -82,7 +88,7 @@ class Client:
         Such a one comes from a proxy or from another program at that address, and says nothing about the job:
         taken at its word, an operator's mistake would end every job of the service.
         """
-        if answer.status == 404 and not is_own_404(answer):
+        if answer.status == 405 or (answer.status == 404 and not is_own_404(answer)):
             raise NotSpoken(
                 f"{self.host} has no such API: an administrator should check the service's address."
             )

@@ -43,7 +43,7 @@ async def fetch(
         if status == 204:  # stands for an empty file (imputationbot `Download`)
             sink.open(output.name).finish()
             return
-        async with aclosing(_counted(download.chunks, progress)) as chunks:
+        async with aclosing(counted(download.chunks, progress)) as chunks:
             if output.archive:
                 await unpack(chunks, sink, password=archive_password, md5=md5)
             else:
@@ -58,7 +58,8 @@ def _begin(client: Client, address: str) -> AbstractAsyncContextManager[Download
     return client.transport.stream_get(url, allow_insecure=client.endpoint.allow_insecure)
 
 
-async def _counted(chunks: AsyncIterator[bytes], progress: Progress) -> AsyncGenerator[bytes, None]:
+async def counted(chunks: AsyncIterator[bytes], progress: Progress) -> AsyncGenerator[bytes, None]:
+    """Give the chunks on, and tell how many bytes there were so far."""
     received = 0
     async for chunk in chunks:
         received += len(chunk)

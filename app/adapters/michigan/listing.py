@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.adapters import loose
-from app.adapters.answers import off_loop
-from app.adapters.base import RemoteJob, RemoteState
+from app.adapters.answers import Answer, off_loop
+from app.adapters.base import RemoteJob, RemoteState, ServiceUnavailable
 from app.adapters.michigan.client import Client
 from app.adapters.michigan.dialects import NotSpoken
 from app.adapters.michigan.statuses import STATES, id_of, name_of
@@ -72,6 +72,32 @@ async def find_named(client: Client, name: str, since: datetime) -> list[RemoteJ
         key=lambda job: (job.submitted_at or datetime.max.replace(tzinfo=UTC), job.remote_id),
         reverse=True,
     )
+
+
+def named_in(
+    answer: Answer, name: str, since: datetime, states: Mapping[str, RemoteState]
+) -> list[RemoteJob]:
+    """Give the jobs called `name` out of a list of any likely shape; nothing where the answer is no list."""
+    try:
+        parsed = answer.json()
+    except ServiceUnavailable:
+        return []
+    page = loose.as_dict(parsed)
+    rows = parsed if isinstance(parsed, list) else page.get("data", page.get("jobs"))
+    found = []
+    for row in loose.dicts(rows, _MAX_ROWS):
+        submitted = loose.as_time(row.get("created_at", row.get("submittedOn")))
+        if (
+            id_of(row) is None
+            or not _is_named(row, name)
+            or (submitted is not None and submitted < since - CLOCK_MARGIN)
+        ):
+            continue
+        word = str(row.get("status", row.get("state"))).lower()
+        found.append(
+            RemoteJob(id_of(row) or "", name, submitted, states.get(word, RemoteState.UNKNOWN))
+        )
+    return found
 
 
 def submitted_at(row: Mapping[str, object]) -> datetime | None:
