@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
@@ -219,8 +220,21 @@ class TestSimpleFoundOut(AdapterContract):
             yield SimpleBench(server, transport, tmp_path, "auto")
 
 
-class TestMichiganOverSandbox(AdapterContract):
-    """The Michigan dialect and the sandbox: two readings of the same sources, made apart."""
+class SimpleSandboxBench(SandboxBench):
+    """The sandbox as a gateway of the simple dialect."""
+
+    ends = frozenset({RemoteState.FAILED, RemoteState.CANCELLED})
+    hides_jobs = True
+
+    def submission(self, name: str) -> Submission:
+        return replace(super().submission(name), panel_key="h3africa", population="AFR")
+
+
+class OverSandbox(AdapterContract):
+    """The sandbox with its instant engine: another reading of the same sources, made apart."""
+
+    bench_type: type[SandboxBench] = SandboxBench
+    switches: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture
     async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
@@ -230,7 +244,31 @@ class TestMichiganOverSandbox(AdapterContract):
             export_delay_s=0.0,
             max_jobs_per_user=None,
             users={"alice-token": SandboxUser("alice", mail="alice@example.org")},
+            **self.switches,
         )
         vcf = write_vcf(tmp_path / "stored.vcf.gz")
         async with serving(config) as (_, url), aiohttp.ClientSession() as session:
-            yield SandboxBench(url, transport, vcf, session)
+            yield self.bench_type(url, transport, vcf, session)
+
+
+class TestMichiganOverSandbox(OverSandbox):
+    """Cloudgene 3."""
+
+
+class TestTopmedOverSandbox(OverSandbox):
+    """Cloudgene 3 as TOPMed has it: checksums beside the results, which lie in object storage."""
+
+    switches: ClassVar[dict[str, Any]] = {"topmed": True}
+
+
+class TestCloudgene2OverSandbox(OverSandbox):
+    """Cloudgene 2."""
+
+    switches: ClassVar[dict[str, Any]] = {"dialect": "cloudgene2"}
+
+
+class TestSimpleOverSandbox(OverSandbox):
+    """The simple dialect."""
+
+    bench_type = SimpleSandboxBench
+    switches: ClassVar[dict[str, Any]] = {"dialect": "simple"}
