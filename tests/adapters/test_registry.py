@@ -104,7 +104,7 @@ def test_parse_config_when_good_then_read_and_foreign_keys_ignored() -> None:
 
 async def test_presets_when_opened_then_each_can_be(transport: Transport) -> None:
     registry = AdapterRegistry(transport)
-    assert {"h3africa", "michigan", "ilifu", "ilifu-starter-kit"} <= set(PRESETS)
+    assert {"h3africa", "michigan", "topmed", "ilifu", "ilifu-starter-kit"} <= set(PRESETS)
     for slug, preset in PRESETS.items():
         assert preset.slug == slug
         assert preset.allow_insecure == preset.base_url.startswith("http://")
@@ -112,6 +112,7 @@ async def test_presets_when_opened_then_each_can_be(transport: Transport) -> Non
         assert preset.poll_interval_s >= 60
         config = {**preset.api_config, "allow_insecure": preset.allow_insecure}
         registry.check(preset.api_type, base_url=preset.base_url, config=config)
+        assert preset.api_config.get("min_poll_s", 60.0) == 60.0
         keys = [panel.key for panel in preset.panels]
         assert len(set(keys)) == len(keys)
     assert [panel.name for panel in PRESETS["h3africa"].panels] == [
