@@ -44,7 +44,8 @@ CLOUDGENE2 = Dialect(
 SIMPLE = Dialect(
     "simple",
     "the simple dialect",
-    Capabilities(list_jobs=False, restart=False, archive_password=False),
+    # No call for cancelling is described: a gateway without one must not hold a cancelled job for a week.
+    Capabilities(list_jobs=False, restart=False, archive_password=False, cancel_wait_s=3600.0),
 )
 DIALECTS: Mapping[str, Dialect] = {item.name: item for item in (CLOUDGENE3, CLOUDGENE2, SIMPLE)}
 

@@ -6,6 +6,7 @@ and one plain archive of results. It describes no form, so what may be chosen st
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -43,9 +44,18 @@ STATES: Mapping[str, RemoteState] = {
 class SimplePanel(msgspec.Struct, frozen=True, kw_only=True):
     """A panel that a gateway takes. Without populations, those of the original design."""
 
-    name: str
-    populations: tuple[str, ...] = POPULATIONS
-    builds: tuple[str, ...] = ()
+    name: Annotated[str, msgspec.Meta(title="Name")]
+    populations: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            title="Populations",
+            description="As the gateway takes them; one that means all is left out.",
+        ),
+    ] = POPULATIONS
+    builds: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(title="Builds", description="Of the panel itself, where known."),
+    ] = ()
 
 
 PANELS: Mapping[str, SimplePanel] = {

@@ -93,10 +93,10 @@ def read_job(
 
 
 def _told(job: Mapping[str, object]) -> int | None:
-    """Give the state of a job of Cloudgene 2 that has none: old lists show `running` and `complete` alone."""
+    """Give the state of a job of Cloudgene 2 that has none. `complete` does not say how it ended: 0, which is unknown."""
     if job.get("running") is True:
         return 2
-    return 4 if job.get("complete") is True else None
+    return 0 if job.get("complete") is True else None
 
 
 def _share_done(job: Mapping[str, object], steps: "_Steps") -> float | None:

@@ -104,7 +104,7 @@ async def test_status_when_a_percentage_is_told_then_taken(
     assert 0.45 < counted < 0.92
 
 
-async def test_status_when_a_list_has_no_states_then_running_and_complete_tell(
+async def test_status_when_a_list_has_no_states_then_running_tells_and_complete_does_not_say_how(
     old: FakeCloudgene2, speaker: MichiganAdapter
 ) -> None:
     job = old.add_job("fi-1", 2)
@@ -112,7 +112,7 @@ async def test_status_when_a_list_has_no_states_then_running_and_complete_tell(
     shown = old._shown(old.jobs[job], in_list=True)
     for members, expected in (
         ({"running": True}, RemoteState.RUNNING),
-        ({"running": False, "complete": True}, RemoteState.SUCCEEDED),
+        ({"running": False, "complete": True}, RemoteState.UNKNOWN),
     ):
         old._shown = lambda *_a, _m=members, **_k: {**shown, **_m}  # type: ignore[method-assign]
         assert (await speaker.status_many([job]))[job].state is expected
