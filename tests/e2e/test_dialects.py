@@ -105,3 +105,46 @@ async def test_job_when_the_answer_to_its_submission_is_lost_then_never_sent_twi
         )
         await world.alice.until_end(job["id"], "completed", limit_s=LIMIT_S)
     assert len(sandbox.jobs()) == 1
+
+
+@pytest.mark.parametrize("member", ["cloudgene2", "simple"])
+async def test_job_when_its_token_is_replaced_meanwhile_then_held_until_there_is_another(
+    world: World, vcf: Path, member: str
+) -> None:
+    sandbox, service_id, panel_id = await added(world, member)
+    sandbox.set_faults(run_s=1.5)
+    job = await world.alice.submit(service_id, panel_id, vcf, name=member)
+    await world.alice.until(job["id"], lambda seen: seen["external_job_id"] is not None)
+    token = sandbox.new_token()
+    await world.alice.until_stage(job["id"], "credential_needed", limit_s=LIMIT_S)
+    await world.alice.store_token(service_id, token)
+    await world.alice.until_end(job["id"], "completed", limit_s=LIMIT_S)
+
+
+@pytest.mark.parametrize("member", ["cloudgene2", "simple"])
+async def test_job_when_nothing_is_configured_and_the_platform_restarts_then_found_out_again(
+    world: World, vcf: Path, member: str
+) -> None:
+    sandbox = await world.sandbox(**MEMBERS[member])
+    service_id, panel_id = await world.add_service(sandbox)
+    sandbox.set_faults(run_s=2.0)
+    job = await world.alice.submit(service_id, panel_id, vcf, name=member)
+    await world.alice.until(job["id"], lambda seen: seen["external_job_id"] is not None)
+    await world.stop()
+    await world.start()
+    await world.alice.until_end(job["id"], "completed", limit_s=LIMIT_S)
+    service = await world.admin.call("GET", f"/services/{service_id}")
+    assert member in str(service)
+
+
+async def test_job_when_a_gateway_is_cancelled_then_it_stops_there_too(
+    world: World, vcf: Path
+) -> None:
+    sandbox, service_id, panel_id = await added(world, "simple")
+    sandbox.set_faults(run_s=30.0)
+    job = await world.alice.submit(service_id, panel_id, vcf, name="cancelled")
+    await world.alice.until(job["id"], lambda seen: seen["external_job_id"] is not None)
+    await world.alice.call("POST", f"/jobs/{job['id']}/cancel", expect=202)
+    await world.alice.until_end(job["id"], "cancelled", limit_s=LIMIT_S)
+    (remote,) = sandbox.jobs()
+    assert remote.state == 6
