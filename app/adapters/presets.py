@@ -153,6 +153,24 @@ PRESETS: Mapping[str, ServicePreset] = {
             latitude=42.2780,
             longitude=-83.7382,
         ),
+        ServicePreset(
+            slug="topmed",
+            name="TOPMed Imputation Server",
+            api_type="michigan",
+            base_url="https://imputation.biodatacatalyst.nhlbi.nih.gov",
+            description=(
+                "The TOPMed panel of the NHLBI BioData Catalyst, GRCh38. A personal account and an API token (profile page, "
+                "valid for 30 days) are needed. Its operators ask for one look a minute at most."
+            ),
+            location="Ann Arbor, Michigan",
+            country="US",
+            institution="NHLBI BioData Catalyst",
+            city="Ann Arbor",
+            latitude=42.2780,
+            longitude=-83.7382,
+            poll_interval_s=120.0,
+            api_config={"min_poll_s": 60.0},
+        ),
         _ilifu(
             "ilifu",
             "ILIFU",

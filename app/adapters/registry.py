@@ -8,8 +8,8 @@ from typing import Protocol
 import msgspec
 
 from app.adapters.base import Adapter, AdapterError, Credential, Recognised, ServiceUnavailable
-from app.adapters.michigan.adapter import open_adapter as open_michigan
 from app.adapters.michigan.config import MichiganConfig
+from app.adapters.michigan.opening import open_adapter as open_michigan
 from app.adapters.michigan.recognise import recognise as recognise_michigan
 from app.adapters.transport import Transport
 from app.adapters.wes.adapter import open_adapter as open_wes

@@ -24,6 +24,12 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="real imputes with shapeit4 and minimac4, instant gives the input back (default: auto)",
     )
     parser.add_argument(
+        "--dialect",
+        choices=["cloudgene3", "topmed", "cloudgene2", "simple"],
+        default="cloudgene3",
+        help="which server of the Michigan family it is; topmed is Cloudgene 3 with checksums and object storage (default: cloudgene3)",
+    )
+    parser.add_argument(
         "--max-jobs",
         type=int,
         default=3,
@@ -43,13 +49,15 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 async def sandbox(args: argparse.Namespace, settings: Settings) -> int:
-    """Run the sandbox: a Cloudgene 3 and GA4GH WES server that really imputes where shapeit4 and minimac4 are installed."""
+    """Run the sandbox: a server of the Michigan family and of GA4GH WES that really imputes where shapeit4 and minimac4 are installed."""
     await run(
         SandboxConfig(
             data_dir=Path(getattr(args, "data_dir", None) or settings.data_dir / "sandbox"),
             host=args.host,
             port=args.port,
             engine=args.engine,
+            dialect="cloudgene3" if args.dialect == "topmed" else args.dialect,
+            topmed=args.dialect == "topmed",
             max_jobs_per_user=args.max_jobs or None,
             wes_auth=not args.open_wes,
             demo_user=SandboxUser(args.demo_user, full_name="Demo Researcher"),

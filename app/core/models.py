@@ -108,6 +108,12 @@ class Service:
     health_failures: int = 0
     description_read_at: datetime | None = None
 
+    @property
+    def look_interval_s(self) -> float:
+        """The seconds between two looks: its poll interval, but no less than its operators ask for (`api_config.min_poll_s`)."""
+        least = self.api_config.get("min_poll_s")
+        return max(self.poll_interval_s, least if isinstance(least, int | float) else 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Panel:

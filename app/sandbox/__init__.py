@@ -1,4 +1,4 @@
-r"""The sandbox imputation server: a small server that speaks Cloudgene 3 and GA4GH WES, for trying things and for tests.
+r"""The sandbox imputation server: a small server that speaks the Michigan family's dialects and GA4GH WES, for trying things and for tests.
 
 What it is
     Its own aiohttp application, of no kin with the platform (it imports none of it; only the
@@ -13,6 +13,8 @@ How it is cut
     ``engine``     input VCFs and options in, result files and progress messages out; no HTTP, no loop
     ``jobs``       the queue, the life of a job, what survives a restart
     ``cloudgene``  the dialect of Cloudgene over the two
+    ``cloudgene2`` Cloudgene 2 with imputationserver 1 in its place: what differs
+    ``simple``     the dialect of the platform's original design in its place
     ``wes``        the dialect of GA4GH WES 1.1 beside it, on the same port under ``/ga4gh/wes/v1``
     ``control``    the side door ``/sandbox/...``: fault switches, counts, forced states
     ``server``     puts them together
@@ -36,9 +38,18 @@ Trying it by hand
     ``input`` names attachments or links, separated by spaces; the optional ``upload_url`` is where the
     results are PUT, ``upload_url/NAME``.
 
+    ``python -m app sandbox --dialect cloudgene2`` (or ``topmed``, ``simple``) speaks another member of the family;
+    the simple one takes one file without an app::
+
+        curl -H "X-Auth-Token: $TOKEN" -F refpanel=h3africa -F build=hg19 -F phasing=eagle -F mode=imputation \
+             -F input-files=@chr20.vcf.gz $URL/api/v2/jobs/submit
+        curl -H "X-Auth-Token: $TOKEN" -o results.zip $URL/api/v2/jobs/$JOB/results
+
     All switches are described in ``app.sandbox.faults``.
 
 What differs from a real server
+    - As Cloudgene 2 it runs the pipeline of imputationserver 2, so messages and file names are that one's.
+    - The simple dialect's cancel is the family's; its documents name none.
     - Three panels are offered; all hold the same 300 European haplotypes of the 1000 Genomes Project.
     - ``eagle`` and ``beagle`` are both done by SHAPEIT4, and the reports name it.
     - There is no lift-over, no chromosome X, no HLA or polygenic-score application, and no mail: the

@@ -29,6 +29,9 @@ class SandboxConfig:
 
     data_dir: everything the sandbox keeps: accounts, jobs, uploads, the prepared reference.
     public_url: base of links in scripts; empty means what the request's Host says.
+    dialect: which member of the family is spoken under ``/api/v2``: Cloudgene of either generation, or the
+        simple dialect of the platform's original design.
+    topmed: what TOPMed's site adds to Cloudgene: a ``.md5`` beside each archive, and results in object storage.
     users: fixed API tokens (any text) and whose they are, beside the issued JWTs.
     demo_user: an account whose JWT is issued at start; ``run`` writes it, with the server's address,
         to ``data_dir/demo-account.json`` (mode 0600).
@@ -57,6 +60,8 @@ class SandboxConfig:
     port: int = 8082
     public_url: str = ""
     name: str = "Sandbox Imputation Server"
+    dialect: Literal["cloudgene3", "cloudgene2", "simple"] = "cloudgene3"
+    topmed: bool = False
     users: Mapping[str, SandboxUser] = field(default_factory=dict)
     demo_user: SandboxUser | None = None
     engine: Literal["auto", "real", "instant"] = "auto"

@@ -44,6 +44,7 @@ class Faults:
         wrong_password: archives are made with another password than the one asked for.
         broken_zip: archives are cut in the middle before they are offered.
         evil_zip: archives hold a member that climbs out of its folder, or a bomb.
+        wrong_md5: published checksums are those of other bytes.
         truncate_download: the transfer breaks in the middle.
         counter_exhausted: every download answers that its number is used up.
         redirect_downloads_to: 301 to that base URL (``self`` = this server under the name
@@ -87,12 +88,20 @@ class Faults:
     wrong_password: bool = False
     broken_zip: bool = False
     evil_zip: Literal["", "slip", "bomb"] = ""
+    wrong_md5: bool = False
     truncate_download_p: float = 0.0
     truncate_download_n: int = 0
     counter_exhausted: bool = False
     redirect_downloads_to: str = ""
     download_bytes_per_s: int = 0
     seed: int = 1
+
+    @property
+    def cuts_downloads(self) -> bool:
+        """Whether transfers of results are cut or slow."""
+        return bool(
+            self.truncate_download_n or self.truncate_download_p or self.download_bytes_per_s
+        )
 
 
 NAMES = frozenset(f.name for f in fields(Faults))

@@ -36,7 +36,8 @@ async def misbehave(request: web.Request, handler: Handler) -> web.StreamRespons
     """Does to API calls what the switches in force say; other paths are left alone."""
     box = request.app[BOX]
     faults = box.faults
-    if not request.path.startswith(_DIALECTS) or not request.path.startswith(faults.only):
+    spoken = request.path == "/" or request.path.startswith(_DIALECTS)
+    if not spoken or not request.path.startswith(faults.only):
         return await handler(request)
     if faults.delay_s:
         await asyncio.sleep(faults.delay_s)

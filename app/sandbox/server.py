@@ -10,6 +10,7 @@ from aiohttp import web
 from app.sandbox import control, tokens
 from app.sandbox.cloudgene.errors import errors
 from app.sandbox.cloudgene.routes import routes
+from app.sandbox.cloudgene2.routes import routes as routes_2
 from app.sandbox.config import SandboxConfig
 from app.sandbox.engine.backend import Backend
 from app.sandbox.engine.instant import InstantBackend
@@ -20,11 +21,13 @@ from app.sandbox.jobs.manager import Jobs
 from app.sandbox.keys import ACCOUNTS, BOX, CONFIG, ENGINE, JOBS, STATS
 from app.sandbox.misbehaviour import count_requests, misbehave
 from app.sandbox.reference import find_example
+from app.sandbox.simple.routes import routes as simple_routes
 from app.sandbox.stats import Stats
 from app.sandbox.wes.errors import wes_errors
 from app.sandbox.wes.routes import routes as wes_routes
 
 DEMO_ACCOUNT_FILE = "demo-account.json"
+_DIALECTS = {"cloudgene3": routes, "cloudgene2": routes_2, "simple": simple_routes}
 _OWN_ZIP_BYTES = 1024 * 1024  # what our own writer encrypts in a second, where 7-Zip is missing
 
 
@@ -44,7 +47,7 @@ def create_app(config: SandboxConfig) -> web.Application:
     app[JOBS] = Jobs(config, app[BOX], backend)
     app[ENGINE] = backend.name
     app.cleanup_ctx.append(_run_jobs)
-    app.add_routes(routes())
+    app.add_routes(_DIALECTS[config.dialect]())
     app.add_routes(wes_routes())
     if config.has_control:
         app.add_routes(control.routes())

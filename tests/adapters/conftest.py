@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from app.adapters.base import Credential, InputFile, Submission
-from app.adapters.michigan.adapter import MichiganAdapter, open_adapter
+from app.adapters.endpoint import Endpoint
+from app.adapters.michigan.adapter import MichiganAdapter
+from app.adapters.michigan.config import parse_config
 from app.adapters.transport import Timeouts, Transport
 from tests.fakes.cloudgene import GOOD_TOKEN, PANEL, FakeCloudgene
 from tests.fakes.recording import never_read, silent
@@ -70,7 +72,8 @@ def michigan(
 ) -> MichiganAdapter:
     """Open an adapter over plain http."""
     credential = Credential(token=token) if token is not None else None
-    return open_adapter(transport, url, {"allow_insecure": True, **config}, credential)
+    endpoint = Endpoint.parse(url, allow_insecure=config.get("allow_insecure") is not False)
+    return MichiganAdapter(transport, endpoint, parse_config(config), credential)
 
 
 @pytest.fixture

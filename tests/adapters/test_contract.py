@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
@@ -15,7 +16,9 @@ from app.sandbox.config import SandboxConfig, SandboxUser
 from tests.adapters.conftest import PASSWORD, make_submission
 from tests.adapters.contract import OPEN, AdapterContract, Bench
 from tests.fakes.cloudgene import GOOD_TOKEN, FakeCloudgene
+from tests.fakes.cloudgene2 import FakeCloudgene2
 from tests.fakes.recording import HTML_502
+from tests.fakes.simple import FakeSimple, plain
 from tests.fakes.zips import Entry, zipcrypto
 from tests.sandbox.support import serving
 from tests.sandbox.vcf import write_vcf
@@ -37,6 +40,7 @@ class FakeBench:
     bad = Credential(token="not-a-token")
     unknown_id = "job-20200101-000000-000"
     ends = ENDS
+    hides_jobs = False
 
     def __init__(self, server: FakeCloudgene, transport: Transport, folder: Path) -> None:
         self._server = server
@@ -82,6 +86,43 @@ class FakeBench:
         return sum(job["name"] == name for job in self._server.jobs.values())
 
 
+class SimpleBench(FakeBench):
+    """The fake gateway of the simple dialect."""
+
+    ends = frozenset({RemoteState.FAILED, RemoteState.CANCELLED})
+    hides_jobs = True
+
+    def __init__(
+        self, server: FakeSimple, transport: Transport, folder: Path, dialect: str
+    ) -> None:
+        self._server = server  # type: ignore[assignment] # it has the same switches
+        self._registry = AdapterRegistry(transport)
+        self._folder = folder
+        self._dialect = dialect
+
+    def open(self, credential: Credential | None) -> Adapter:
+        return self._registry.open(
+            "michigan",
+            base_url=self._server.url,
+            config={"allow_insecure": True, "dialect": self._dialect},
+            credential=credential,
+        )
+
+    def submission(self, name: str) -> Submission:
+        made = make_submission(self._folder, name)
+        return replace(made, files=made.files[:1], panel_key="h3africa", population="AFR")
+
+    async def finish(self, remote_id: str) -> None:
+        self._server.jobs[remote_id]["results"] = plain(
+            {"imputed.vcf.gz": b"dose" * 99, "imputed.vcf.gz.tbi": b"i", "statistics.txt": b"s"}
+        )
+        self._server.jobs[remote_id]["state"] = "success"
+
+    async def force(self, remote_id: str, state: RemoteState) -> None:
+        words = {RemoteState.FAILED: "error", RemoteState.CANCELLED: "canceled"}
+        self._server.jobs[remote_id]["state"] = words[state]
+
+
 class SandboxBench:
     """The sandbox server with its instant engine, told what to do through its side door."""
 
@@ -89,6 +130,7 @@ class SandboxBench:
     bad = Credential(token="not-a-token")
     unknown_id = "job-20200101-000000-000"
     ends = ENDS
+    hides_jobs = False
 
     def __init__(
         self, url: str, transport: Transport, vcf: Path, session: aiohttp.ClientSession
@@ -151,8 +193,48 @@ class TestMichiganOverFake(AdapterContract):
         return FakeBench(cloudgene, transport, tmp_path)
 
 
-class TestMichiganOverSandbox(AdapterContract):
-    """The Michigan dialect and the sandbox: two readings of the same sources, made apart."""
+class TestCloudgene2OverFake(AdapterContract):
+    """Generation 2, which the adapter has to tell by itself."""
+
+    @pytest.fixture
+    async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
+        async with FakeCloudgene2() as server:
+            yield FakeBench(server, transport, tmp_path)
+
+
+class TestSimpleOverFake(AdapterContract):
+    """The simple dialect, as configured."""
+
+    @pytest.fixture
+    async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
+        async with FakeSimple() as server:
+            yield SimpleBench(server, transport, tmp_path, "simple")
+
+
+class TestSimpleFoundOut(AdapterContract):
+    """The simple dialect, which the adapter has to tell by itself."""
+
+    @pytest.fixture
+    async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
+        async with FakeSimple() as server:
+            yield SimpleBench(server, transport, tmp_path, "auto")
+
+
+class SimpleSandboxBench(SandboxBench):
+    """The sandbox as a gateway of the simple dialect."""
+
+    ends = frozenset({RemoteState.FAILED, RemoteState.CANCELLED})
+    hides_jobs = True
+
+    def submission(self, name: str) -> Submission:
+        return replace(super().submission(name), panel_key="h3africa", population="AFR")
+
+
+class OverSandbox(AdapterContract):
+    """The sandbox with its instant engine: another reading of the same sources, made apart."""
+
+    bench_type: type[SandboxBench] = SandboxBench
+    switches: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture
     async def bench(self, transport: Transport, tmp_path: Path) -> AsyncIterator[Bench]:
@@ -162,7 +244,31 @@ class TestMichiganOverSandbox(AdapterContract):
             export_delay_s=0.0,
             max_jobs_per_user=None,
             users={"alice-token": SandboxUser("alice", mail="alice@example.org")},
+            **self.switches,
         )
         vcf = write_vcf(tmp_path / "stored.vcf.gz")
         async with serving(config) as (_, url), aiohttp.ClientSession() as session:
-            yield SandboxBench(url, transport, vcf, session)
+            yield self.bench_type(url, transport, vcf, session)
+
+
+class TestMichiganOverSandbox(OverSandbox):
+    """Cloudgene 3."""
+
+
+class TestTopmedOverSandbox(OverSandbox):
+    """Cloudgene 3 as TOPMed has it: checksums beside the results, which lie in object storage."""
+
+    switches: ClassVar[dict[str, Any]] = {"topmed": True}
+
+
+class TestCloudgene2OverSandbox(OverSandbox):
+    """Cloudgene 2."""
+
+    switches: ClassVar[dict[str, Any]] = {"dialect": "cloudgene2"}
+
+
+class TestSimpleOverSandbox(OverSandbox):
+    """The simple dialect."""
+
+    bench_type = SimpleSandboxBench
+    switches: ClassVar[dict[str, Any]] = {"dialect": "simple"}

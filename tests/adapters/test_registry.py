@@ -6,6 +6,8 @@ from app.adapters.base import Credential
 from app.adapters.endpoint import Endpoint
 from app.adapters.michigan.adapter import MichiganAdapter
 from app.adapters.michigan.config import parse_config
+from app.adapters.michigan.either import EitherAdapter
+from app.adapters.michigan.simple import SimpleAdapter
 from app.adapters.presets import PRESETS
 from app.adapters.registry import AdapterRegistry
 from app.adapters.transport import Transport
@@ -75,7 +77,7 @@ def test_endpoint_when_a_segment_would_climb_then_value_error(segment: str) -> N
     [
         {"app": "a b"}, {"app": "../x"}, {"app": ""}, {"app": "x@"}, {"app": ["x"]}, {"allow_insecure": "yes"}, {"account_limit": 0},
         {"account_limit": "3"}, {"extra_fields": {"files": "x"}}, {"extra_fields": {"password": "x"}}, {"extra_fields": {"a\n": "x"}},
-        {"extra_fields": {"a": "x\ny"}}, {"extra_fields": {"": "x"}}, {"extra_fields": {"a": 1}}, {"extra_fields": []},
+        {"extra_fields": {"a": "x\ny"}}, {"extra_fields": {"": "x"}}, {"extra_fields": {"a": 1}}, {"extra_fields": []}, {"dialect": "cloudgene4"}, {"min_poll_s": 0}, {"min_poll_s": 90_000}, {"panels": {"a b": {"name": "x"}}}, {"panels": {"a": {}}},
     ],
 )  # fmt: skip
 def test_parse_config_when_a_value_is_impossible_then_value_error(
@@ -102,7 +104,7 @@ def test_parse_config_when_good_then_read_and_foreign_keys_ignored() -> None:
 
 async def test_presets_when_opened_then_each_can_be(transport: Transport) -> None:
     registry = AdapterRegistry(transport)
-    assert {"h3africa", "michigan", "ilifu", "ilifu-starter-kit"} <= set(PRESETS)
+    assert {"h3africa", "michigan", "topmed", "ilifu", "ilifu-starter-kit"} <= set(PRESETS)
     for slug, preset in PRESETS.items():
         assert preset.slug == slug
         assert preset.allow_insecure == preset.base_url.startswith("http://")
@@ -110,6 +112,7 @@ async def test_presets_when_opened_then_each_can_be(transport: Transport) -> Non
         assert preset.poll_interval_s >= 60
         config = {**preset.api_config, "allow_insecure": preset.allow_insecure}
         registry.check(preset.api_type, base_url=preset.base_url, config=config)
+        assert preset.api_config.get("min_poll_s", 60.0) == 60.0
         keys = [panel.key for panel in preset.panels]
         assert len(set(keys)) == len(keys)
     assert [panel.name for panel in PRESETS["h3africa"].panels] == [
@@ -122,8 +125,15 @@ async def test_presets_when_opened_then_each_can_be(transport: Transport) -> Non
 async def test_adapter_when_made_then_it_satisfies_the_protocol_at_run_time(
     transport: Transport,
 ) -> None:
-    adapter = AdapterRegistry(transport).open(
-        "michigan", base_url="https://x.org", config={}, credential=None
-    )
-    assert isinstance(adapter, MichiganAdapter)
+    registry = AdapterRegistry(transport)
+    for dialect, expected in (
+        ("auto", EitherAdapter),
+        ("cloudgene3", MichiganAdapter),
+        ("cloudgene2", MichiganAdapter),
+        ("simple", SimpleAdapter),
+    ):
+        adapter = registry.open(
+            "michigan", base_url="https://x.org", config={"dialect": dialect}, credential=None
+        )
+        assert isinstance(adapter, expected)
     assert "t0ken" not in repr(Credential(token="t0ken", password="t0ken"))

@@ -1,10 +1,13 @@
 """When to try again."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.polling import backoff, next_look, poll_interval
+from tests.core.test_submission import SERVICE
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
@@ -27,6 +30,16 @@ def test_poll_interval_when_nothing_changed_for_an_hour_is_longer() -> None:
 
 def test_poll_interval_when_the_service_asks_for_more_than_our_longest_is_kept() -> None:
     assert poll_interval(1200.0, 10_000.0) == 1200.0
+
+
+@pytest.mark.parametrize(
+    ("least", "expected"), [(None, 30.0), (60, 60.0), (60.5, 60.5), (10.0, 30.0), ("60", 30.0)]
+)
+def test_look_interval_when_the_operators_ask_for_more_then_lengthened(
+    least: object, expected: float
+) -> None:
+    service = replace(SERVICE, poll_interval_s=30.0, api_config={"min_poll_s": least})
+    assert service.look_interval_s == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`MichiganAdapter`: the parts of this dialect behind the common interface. Facts: docs/adapters.md."""
+"""`MichiganAdapter`: Cloudgene of both generations behind the common interface. Facts: docs/adapters.md."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,18 @@ from app.adapters.base import (
 from app.adapters.endpoint import Endpoint
 from app.adapters.michigan import downloading, listing, submitting, verifying
 from app.adapters.michigan.client import Client, is_own_404
-from app.adapters.michigan.config import MichiganConfig, parse_config
+from app.adapters.michigan.config import MichiganConfig
 from app.adapters.michigan.describing import description_of
+from app.adapters.michigan.dialects import (
+    CLOUDGENE3,
+    DIALECTS,
+    Dialect,
+    NotSpoken,
+    of_job,
+    of_server,
+)
 from app.adapters.michigan.discovery import Form, app_ids, choose_app, read_form
+from app.adapters.michigan.downloading import Checksums
 from app.adapters.michigan.logs import reason_in
 from app.adapters.michigan.outputs import read_outputs
 from app.adapters.michigan.statuses import ACTIVE, gone, id_of, is_job_id, read_job
@@ -50,9 +59,6 @@ class MichiganAdapter:
     """An `app.adapters.base.Adapter` for one Cloudgene server and one API token; made for one step of a job."""
 
     kind: ClassVar[str] = "michigan"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        list_jobs=True, restart=True, archive_password=True
-    )
 
     def __init__(
         self,
@@ -63,7 +69,18 @@ class MichiganAdapter:
     ) -> None:
         self._client = Client(transport, endpoint, credential)
         self._config = config
+        self._dialect = DIALECTS.get(config.dialect, CLOUDGENE3)
         self._discovered: tuple[Form, Mapping[str, object]] | None = None
+        self._checksums = Checksums()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the generation allows: as configured, or as far as it was seen; until then that of Cloudgene 3."""
+        return self._dialect.capabilities
+
+    def _saw(self, dialect: Dialect) -> None:
+        if self._config.dialect == "auto":
+            self._dialect = dialect
 
     async def verify_credential(self) -> CredentialReport:
         """Ask `tokens/verify`, which knows revoked tokens too; where a site has no such call, the account's profile."""
@@ -72,7 +89,7 @@ class MichiganAdapter:
     async def describe(self) -> ServiceDescription:
         """Read the server, the app that imputes, and its form."""
         form, server = await self._form()
-        return description_of(form, server)
+        return description_of(form, server, self._config.dialect)
 
     async def _form(self) -> tuple[Form, Mapping[str, object]]:
         """Find the app and read its form, once per adapter."""
@@ -84,6 +101,7 @@ class MichiganAdapter:
         client = self._client
         answer = await client.get("server", auth=bool(client.token))
         server = self._server_page(answer)
+        self._saw(of_server(server))
         if _in_maintenance(server):
             raise ServiceUnavailable(f"{client.host} is under maintenance.", maintenance=True)
         if server.get("loggedIn") is False:
@@ -116,9 +134,7 @@ class MichiganAdapter:
         self._client.check(answer)
         server = answer.object()
         if not isinstance(server.get("apps"), list):
-            raise ServiceUnavailable(
-                f"{self._client.host} does not answer as a Cloudgene server does."
-            )
+            raise NotSpoken(f"{self._client.host} does not answer as a Cloudgene server does.")
         return server
 
     async def health(self) -> Health:
@@ -167,10 +183,9 @@ class MichiganAdapter:
         if answer is None:
             return gone(remote_id)
         secrets = self._client.secrets
-        found = await off_loop(
-            len(answer.body),
-            lambda: read_job(_own(answer.object(), remote_id), secrets=secrets),
-        )
+        job = await off_loop(len(answer.body), lambda: _own(answer.object(), remote_id))
+        self._saw(of_job(job))
+        found = await off_loop(len(answer.body), lambda: read_job(job, secrets=secrets))
         if found.state is RemoteState.FAILED and found.reason is None:
             return replace(found, reason=await self._logged_reason(remote_id))
         return found
@@ -204,15 +219,26 @@ class MichiganAdapter:
             self._client, lambda seen: wanted <= {str(row["id"]) for row in seen}
         )
         mine = [row for row in rows if row["id"] in wanted]
+        if mine:
+            self._saw(of_job(mine[0]))
         size = sum(len(loose.as_list(row.get("steps"))) for row in mine) * 4096
         return await off_loop(size, lambda: _read_rows(mine, self._client.secrets))
 
     async def cancel(self, remote_id: str) -> None:
-        """Ask for cancellation: a GET (cloudgene3 `JobController.cancel`). A job that has ended stays as it is."""
-        await self._act(remote_id, "cancel")
+        """Ask for cancellation: a GET (cloudgene3 `JobController.cancel`). A job that has ended stays as it is.
+
+        Cloudgene 2 cancels what is in its queue alone, and answers 404 for a job that has ended (`CancelJob`).
+        """
+        try:
+            await self._act(remote_id, "cancel")
+        except RemoteNotFound:
+            if await self._job(remote_id) is None:
+                raise
 
     async def restart(self, remote_id: str) -> None:
-        """Ask to start a dead job again: a GET; a 400 for any other state."""
+        """Ask to start a dead job again: a GET; a 400 for any other state. Cloudgene 2 takes no API token for it."""
+        if not self.capabilities.restart:
+            raise Rejected("This service restarts jobs for people who are signed in there only.")
         await self._act(remote_id, "restart")
 
     async def _act(self, remote_id: str, action: str) -> None:
@@ -242,19 +268,9 @@ class MichiganAdapter:
         self, output: RemoteOutput, sink: Sink, archive_password: str | None, progress: Progress
     ) -> None:
         """Fetch one output, without the token."""
-        await downloading.fetch(self._client, output, sink, archive_password, progress)
-
-
-def open_adapter(
-    transport: Transport,
-    base_url: str,
-    config: Mapping[str, object],
-    credential: Credential | None,
-) -> MichiganAdapter:
-    """Make the adapter for a service. Raises `ValueError` for a base URL or configuration that cannot be used."""
-    parsed = parse_config(config)
-    endpoint = Endpoint.parse(base_url, allow_insecure=parsed.allow_insecure)
-    return MichiganAdapter(transport, endpoint, parsed, credential)
+        await downloading.fetch(
+            self._client, output, sink, archive_password, progress, self._checksums
+        )
 
 
 def _in_maintenance(server: Mapping[str, object]) -> bool:
@@ -263,9 +279,9 @@ def _in_maintenance(server: Mapping[str, object]) -> bool:
 
 
 def _own(job: dict[str, object], remote_id: str) -> dict[str, object]:
-    """Give job JSON back if it is about the job that was asked for. Raises `ServiceUnavailable`."""
+    """Give job JSON back if it is about the job that was asked for. Raises `NotSpoken`."""
     if id_of(job) != remote_id:
-        raise ServiceUnavailable("The service answered with something else than the job.")
+        raise NotSpoken("The service answered with something else than the job.")
     return job
 
 

@@ -8,6 +8,7 @@ from app.adapters import loose
 from app.adapters.answers import Answer, raise_for_status
 from app.adapters.base import Credential, Rejected, ServiceUnavailable
 from app.adapters.endpoint import Endpoint
+from app.adapters.michigan.dialects import NotSpoken
 from app.adapters.michigan.tokens import header_value
 from app.adapters.transport import Transport
 
@@ -49,6 +50,12 @@ class Client:
             once=once,
         )
 
+    async def get_root(self) -> Answer:
+        """Get the base URL itself, without the token; give the answer whatever its status."""
+        return await self.transport.request_json(
+            "GET", self.endpoint.at(), allow_insecure=self.endpoint.allow_insecure
+        )
+
     async def get_log(self, job_id: str) -> Answer:
         """Get a job's log, which stands outside `/api/v2` (cloudgene3 `LogController`)."""
         return await self.transport.request_json(
@@ -81,8 +88,8 @@ class Client:
         Such a one comes from a proxy or from another program at that address, and says nothing about the job:
         taken at its word, an operator's mistake would end every job of the service.
         """
-        if answer.status == 404 and not is_own_404(answer):
-            raise ServiceUnavailable(
+        if answer.status == 405 or (answer.status == 404 and not is_own_404(answer)):
+            raise NotSpoken(
                 f"{self.host} has no such API: an administrator should check the service's address."
             )
         try:

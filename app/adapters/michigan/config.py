@@ -7,7 +7,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from app.adapters.michigan import dialects
+from app.adapters.michigan.simple_words import SimplePanel
+
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(@[A-Za-z0-9._-]{1,50})?")
+_PANEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,199}")
+_LONGEST_POLL_S = 86_400.0
 _RESERVED = frozenset({"files", "refpanel", "password", "job-name"})
 
 
@@ -17,6 +22,16 @@ class MichiganConfig(msgspec.Struct, frozen=True, kw_only=True):
     allow_insecure: plain http is accepted (tokens and genotypes then travel readable by everybody on the way).
     """
 
+    dialect: Annotated[
+        dialects.Choice,
+        Meta(
+            title="Dialect",
+            description=(
+                "Which server of the family it is. auto tells by its answers; simple is a gateway without apps "
+                "(POST /api/v2/jobs/submit)."
+            ),
+        ),
+    ] = "auto"
     app: Annotated[
         str | None,
         Meta(
@@ -33,6 +48,20 @@ class MichiganConfig(msgspec.Struct, frozen=True, kw_only=True):
             description="How many jobs an account may have waiting or running at the service, where it is known.",
         ),
     ] = None
+    min_poll_s: Annotated[
+        float | None,
+        Meta(
+            title="Least seconds between looks",
+            description="What the operators ask for; a shorter poll interval of the service is lengthened to it.",
+        ),
+    ] = None
+    panels: Annotated[
+        dict[str, SimplePanel],
+        Meta(
+            title="Panels (simple dialect)",
+            description="What is submitted for each, and its name. Empty: those of the original design.",
+        ),
+    ] = {}
     extra_fields: Annotated[
         dict[str, str],
         Meta(
@@ -60,6 +89,10 @@ def parse_config(config: Mapping[str, object]) -> MichiganConfig:
         )
     if parsed.account_limit is not None and parsed.account_limit < 1:
         raise ValueError("api_config: `account_limit` must be at least 1")
+    if parsed.min_poll_s is not None and not 0 < parsed.min_poll_s <= _LONGEST_POLL_S:
+        raise ValueError("api_config: `min_poll_s` must be more than 0 and at most a day")
+    if any(not _PANEL_KEY.fullmatch(key) for key in parsed.panels):
+        raise ValueError("api_config: `panels` has a key that cannot be submitted")
     for name, value in parsed.extra_fields.items():
         if name in _RESERVED or not name.isprintable() or not name:
             raise ValueError("api_config: `extra_fields` has a name that must not be set there")

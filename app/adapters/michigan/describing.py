@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from app.adapters.base import Choice, Panel, ServiceDescription
+from app.adapters.michigan import dialects
 from app.adapters.michigan.discovery import Form, build_in
 from app.adapters.michigan.forms import default_phasing, options_of
 from app.adapters.text import clean_line
 
 
-def description_of(form: Form, server: Mapping[str, object]) -> ServiceDescription:
-    """Give the description of a server by its page and its app's form."""
+def description_of(form: Form, server: Mapping[str, object], configured: str) -> ServiceDescription:
+    """Give the description of a server by its page and its app's form; `configured` is the dialect in its settings."""
     panels = form.panels.choices if form.panels else ()
     return ServiceDescription(
         app_id=form.app_id,
@@ -21,13 +22,9 @@ def description_of(form: Form, server: Mapping[str, object]) -> ServiceDescripti
         default_phasing=default_phasing(form),
         modes=_keys(form, "mode"),
         options=options_of(form),
-        dialect=generation(server),
+        dialect=dialects.of_server(server).name,
+        warnings=dialects.mismatch(configured, dialects.of_server(server)),
     )
-
-
-def generation(server: Mapping[str, object]) -> str:
-    """Tell which Cloudgene answers: version 3 names `oauth` (cloudgene3 `ServerService.getRoot`), version 2 does not."""
-    return "cloudgene3" if "oauth" in server else "cloudgene2"
 
 
 def _panel(form: Form, choice: Choice) -> Panel:

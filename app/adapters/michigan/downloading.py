@@ -20,7 +20,7 @@ from app.adapters.base import (
     Sink,
 )
 from app.adapters.michigan.client import Client, is_own_404
-from app.adapters.michigan.outputs import md5_of
+from app.adapters.michigan.outputs import SHARED_MD5, md5_of
 from app.adapters.transport import Download
 
 _CHECKSUM_LIMIT_BYTES = 64 * 1024
@@ -32,9 +32,10 @@ async def fetch(
     sink: Sink,
     archive_password: str | None,
     progress: Progress,
+    checksums: "Checksums",
 ) -> None:
     """Fetch one output into the sink. Raises as `base.Adapter.download`."""
-    md5 = output.md5 or await _published_md5(client, output)
+    md5 = output.md5 or await checksums.of(client, output)
     async with _begin(client, output.address) as download:
         status = download.answer.status
         if status not in {200, 204}:
@@ -42,7 +43,7 @@ async def fetch(
         if status == 204:  # stands for an empty file (imputationbot `Download`)
             sink.open(output.name).finish()
             return
-        async with aclosing(_counted(download.chunks, progress)) as chunks:
+        async with aclosing(counted(download.chunks, progress)) as chunks:
             if output.archive:
                 await unpack(chunks, sink, password=archive_password, md5=md5)
             else:
@@ -57,7 +58,8 @@ def _begin(client: Client, address: str) -> AbstractAsyncContextManager[Download
     return client.transport.stream_get(url, allow_insecure=client.endpoint.allow_insecure)
 
 
-async def _counted(chunks: AsyncIterator[bytes], progress: Progress) -> AsyncGenerator[bytes, None]:
+async def counted(chunks: AsyncIterator[bytes], progress: Progress) -> AsyncGenerator[bytes, None]:
+    """Give the chunks on, and tell how many bytes there were so far."""
     received = 0
     async for chunk in chunks:
         received += len(chunk)
@@ -65,22 +67,39 @@ async def _counted(chunks: AsyncIterator[bytes], progress: Progress) -> AsyncGen
         yield chunk
 
 
-async def _published_md5(client: Client, output: RemoteOutput) -> str | None:
-    """Read the checksum file beside a result. It is a courtesy: without it the archive's own checksums remain."""
-    if output.md5_address is None:
-        return None
+class Checksums:
+    """The checksum files beside results. They are a courtesy: without one the archive's own checksums remain.
+
+    A list for many files is fetched once, as the server counts; that of one file each time, as it belongs to that fetch.
+    """
+
+    def __init__(self) -> None:
+        self._lists: dict[str, str] = {}
+
+    async def of(self, client: Client, output: RemoteOutput) -> str | None:
+        """Give the MD5 that is published for an output, or None."""
+        address = output.md5_address
+        if address is None:
+            return None
+        text = self._lists.get(address) or await _text_at(client, address)
+        if address.endswith(f"/{SHARED_MD5}"):
+            self._lists[address] = text
+        return md5_of(text, output.name)
+
+
+async def _text_at(client: Client, address: str) -> str:
     text = bytearray()
     try:
-        async with _begin(client, output.md5_address) as download:
+        async with _begin(client, address) as download:
             if download.answer.status != 200:
-                return None
+                return ""
             async for chunk in download.chunks:
                 text += chunk
                 if len(text) > _CHECKSUM_LIMIT_BYTES:
-                    return None
+                    return ""
     except AdapterError:
-        return None
-    return md5_of(text.decode("utf-8", "replace"), output.name)
+        return ""
+    return text.decode("utf-8", "replace")
 
 
 def _refusal(client: Client, download: Download, archive_password: str | None) -> AdapterError:

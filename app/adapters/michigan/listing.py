@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.adapters import loose
-from app.adapters.answers import off_loop
+from app.adapters.answers import Answer, off_loop
 from app.adapters.base import RemoteJob, RemoteState, ServiceUnavailable
 from app.adapters.michigan.client import Client
+from app.adapters.michigan.dialects import NotSpoken
 from app.adapters.michigan.statuses import STATES, id_of, name_of
 
 MAX_PAGES = 4
@@ -32,7 +33,7 @@ class Page:
 
 
 async def read_page(client: Client, number: int | None) -> Page:
-    """Read one page, or with None the whole list. Raises `ServiceUnavailable` for anything but a list of jobs."""
+    """Read one page, or with None the whole list. Raises `NotSpoken` for anything but a list of jobs."""
     query = {"page": str(number)} if number is not None else None
     answer = await client.call("jobs", query=query)
     return await off_loop(len(answer.body), lambda: _page_of(answer.json(), number, client.host))
@@ -73,6 +74,32 @@ async def find_named(client: Client, name: str, since: datetime) -> list[RemoteJ
     )
 
 
+def named_in(
+    answer: Answer, name: str, since: datetime, states: Mapping[str, RemoteState]
+) -> list[RemoteJob]:
+    """Give the jobs called `name` out of a list of any likely shape; nothing where the answer is no list."""
+    try:
+        parsed = answer.json()
+    except ServiceUnavailable:
+        return []
+    page = loose.as_dict(parsed)
+    rows = parsed if isinstance(parsed, list) else page.get("data", page.get("jobs"))
+    found = []
+    for row in loose.dicts(rows, _MAX_ROWS):
+        submitted = loose.as_time(row.get("created_at", row.get("submittedOn")))
+        if (
+            id_of(row) is None
+            or not _is_named(row, name)
+            or (submitted is not None and submitted < since - CLOCK_MARGIN)
+        ):
+            continue
+        word = str(row.get("status", row.get("state"))).lower()
+        found.append(
+            RemoteJob(id_of(row) or "", name, submitted, states.get(word, RemoteState.UNKNOWN))
+        )
+    return found
+
+
 def submitted_at(row: Mapping[str, object]) -> datetime | None:
     """Give when a job was submitted, by our clock: shifted by what the server's clock differs from ours."""
     submitted = loose.as_time(row.get("submittedOn"))
@@ -89,10 +116,10 @@ def _page_of(parsed: object, number: int | None, host: str) -> Page:
     elif isinstance(parsed, dict) and isinstance(parsed.get("data"), list):
         data, last = parsed["data"], number is None or _is_last(parsed, number)
     else:
-        raise ServiceUnavailable(f"{host} answered with something that is not a list of jobs.")
+        raise NotSpoken(f"{host} answered with something that is not a list of jobs.")
     rows = [row for row in loose.dicts(data, _MAX_ROWS) if id_of(row) is not None]
     if data and not rows:
-        raise ServiceUnavailable(f"{host} answered with a list of things that are not jobs.")
+        raise NotSpoken(f"{host} answered with a list of things that are not jobs.")
     return Page(rows, last or not rows)
 
 

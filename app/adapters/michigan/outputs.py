@@ -17,6 +17,8 @@ _MAX_PARAMS = 200
 _MAX_FILES = 20_000
 _HASH = re.compile(r"[A-Za-z0-9_-]{8,200}")
 _GENOTYPES = (".vcf.gz", ".bcf", ".info.gz", ".tbi", ".csi", ".bgen", ".pgen")
+SHARED_MD5 = "results.md5"
+"""The list that imputationserver 1 puts beside its archives."""
 _REPORTS = (".html", ".txt", ".pdf", ".csv", ".tsv", ".json", ".md5")
 
 
@@ -31,7 +33,7 @@ class Listed:
 def read_outputs(job: Mapping[str, object]) -> Listed:
     """Read job JSON (cloudgene3 `ParameterOutputResponse`, `DownloadResponse`).
 
-    A checksum file (`chr_20.zip.md5`) is joined to the file that it belongs to and not listed itself.
+    A checksum file (`chr_20.zip.md5`, or `results.md5` for all archives beside it) is joined to what it speaks of and not listed itself.
     """
     found: dict[str, RemoteOutput] = {}
     refused = 0
@@ -97,11 +99,19 @@ def _read_file(group: str, entry: Mapping[str, object]) -> RemoteOutput | None:
 
 
 def _with_checksums(found: Mapping[str, RemoteOutput]) -> tuple[RemoteOutput, ...]:
-    joined = []
+    """Join each file with its own `.md5`, else each archive with the one list of its group."""
+    own = {key for key in found if key.endswith(".md5") and key.removesuffix(".md5") in found}
+    shared = {
+        _folder(key): output for key, output in found.items() if key.endswith("/" + SHARED_MD5)
+    }
+    joined, used = [], set(own)
     for key, output in found.items():
-        owner = key.removesuffix(".md5")
-        if owner != key and owner in found:
-            continue
         sibling = found.get(f"{key}.md5")
+        if sibling is None and output.archive and (sibling := shared.get(_folder(key))):
+            used.add(sibling.key)
         joined.append(replace(output, md5_address=sibling.address if sibling else None))
-    return tuple(joined)
+    return tuple(item for item in joined if item.key not in used)
+
+
+def _folder(key: str) -> str:
+    return key.rpartition("/")[0]

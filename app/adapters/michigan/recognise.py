@@ -21,7 +21,9 @@ from app.adapters.endpoint import Endpoint
 from app.adapters.michigan.adapter import MichiganAdapter
 from app.adapters.michigan.client import Client
 from app.adapters.michigan.config import parse_config
-from app.adapters.michigan.describing import generation
+from app.adapters.michigan.dialects import SIMPLE, of_server
+from app.adapters.michigan.simple import is_stranger, speaks_simple
+from app.adapters.michigan.simple_words import BUILDS, panels_of
 from app.adapters.text import clean_line
 from app.adapters.transport import Transport
 
@@ -33,11 +35,12 @@ _SIGNS = frozenset({"loggedIn", "maintenace", "maintenance", "navigation", "oaut
 async def recognise(
     transport: Transport, base_url: str, *, allow_insecure: bool, credential: Credential | None
 ) -> Recognised | None:
-    """Say what a Cloudgene server at, or above, the address offers; None where there is none.
+    """Say what a server of the family at, or above, the address offers; None where there is none.
 
     Raises `AdapterError` where nothing can be concluded: no connection, errors of a proxy, a redirect, a refused address.
     """
     trouble: AdapterError | None = None
+    strangers: list[Endpoint] = []
     for root in roots(base_url):
         endpoint = Endpoint.parse(root, allow_insecure=allow_insecure)
         answer = await Client(transport, endpoint, None).get("server", auth=False)
@@ -45,9 +48,30 @@ async def recognise(
         if server is not None:
             return await _proposal(transport, endpoint, server, credential)
         trouble = trouble or _trouble(answer)
+        if answer.status == 404 and is_stranger(answer):
+            strangers.append(endpoint)
+    for endpoint in strangers:
+        if await speaks_simple(Client(transport, endpoint, None)):
+            return _simple(endpoint)
     if trouble is not None:
         raise trouble
     return None
+
+
+def _simple(endpoint: Endpoint) -> Recognised:
+    return Recognised(
+        api_type="michigan",
+        base_url=endpoint.root,
+        name=None,
+        credential_kind="token",
+        dialect=SIMPLE.name,
+        panels=panels_of({}),
+        builds=BUILDS,
+        api_config={"dialect": SIMPLE.name},
+        notes=(
+            "A gateway of the simple dialect: it takes jobs without an app, and describes no panels. Check those shown with its operators.",
+        ),
+    )
 
 
 def roots(base_url: str) -> list[str]:
@@ -112,7 +136,7 @@ async def _proposal(
         base_url=endpoint.root,
         name=clean_line(server.get("name"), limit=100) or None,
         credential_kind="token",
-        dialect=generation(server),
+        dialect=of_server(server).name,
         version=described.app_version if described else None,
         apps=_apps(server, described),
         panels=described.panels if described else (),

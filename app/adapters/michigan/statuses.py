@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.adapters import loose
-from app.adapters.base import RemoteMessage, RemoteState, RemoteStatus, ServiceUnavailable
+from app.adapters.base import RemoteMessage, RemoteState, RemoteStatus
+from app.adapters.michigan.dialects import NotSpoken
 from app.adapters.text import clean, clean_line
 
 STATES: Mapping[int, RemoteState] = {
@@ -66,8 +67,10 @@ def read_job(
     """
     remote_id = id_of(job)
     number = loose.as_int(job.get("state"))
+    if number is None:
+        number = _told(job)
     if remote_id is None or number is None:
-        raise ServiceUnavailable("The service answered with something that is not a job.")
+        raise NotSpoken("The service answered with something that is not a job.")
     state = STATES.get(number, RemoteState.UNKNOWN)
     steps = _read_steps(job.get("steps"), secrets)
     position = loose.as_int(job.get("positionInQueue"))
@@ -77,7 +80,7 @@ def read_job(
         state=state,
         raw=str(number),
         name=name_of(job),
-        progress=progress_of(steps.messages) if running else None,
+        progress=_share_done(job, steps) if running else None,
         step=_step_of(number, steps),
         queue_position=position
         if state is RemoteState.WAITING and position is not None and position >= 0
@@ -87,6 +90,22 @@ def read_job(
         results_expire_at=loose.as_time(job.get("deletedOn")),
         detailed=not from_list or bool(steps.messages) or state is RemoteState.WAITING,
     )
+
+
+def _told(job: Mapping[str, object]) -> int | None:
+    """Give the state of a job of Cloudgene 2 that has none. `complete` does not say how it ended: 0, which is unknown."""
+    if job.get("running") is True:
+        return 2
+    return 0 if job.get("complete") is True else None
+
+
+def _share_done(job: Mapping[str, object], steps: "_Steps") -> float | None:
+    """Give the share of the work that is done: by the messages, else Cloudgene 2's `progress`, a percentage (-1: not told)."""
+    counted = progress_of(steps.messages)
+    percent = loose.as_int(job.get("progress"))
+    if counted is None and percent is not None and 0 < percent <= 100:
+        return percent / 100
+    return counted
 
 
 def gone(remote_id: str) -> RemoteStatus:

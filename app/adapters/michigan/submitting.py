@@ -7,6 +7,7 @@ words; and statuses that say that no application saw the request whole.
 """
 
 import re
+from collections.abc import Mapping
 
 from app.adapters.answers import Answer, error_of
 from app.adapters.base import (
@@ -25,12 +26,15 @@ from app.adapters.michigan.config import MichiganConfig
 from app.adapters.michigan.discovery import Form
 from app.adapters.michigan.forms import files_field, fill
 from app.adapters.michigan.statuses import is_job_id
+from app.adapters.michigan.verifying import verify
 from app.adapters.payload import FilePart, InputChangedError, MultipartUpload
 
 _QUOTA = re.compile(r"only \d+ jobs? per user|jobs? per user can be executed", re.IGNORECASE)
 """cloudgene3 `JobService.submitJob`: `Only N jobs per user can be executed simultaneously.`"""
 _JAVA_TROUBLE = re.compile(r"^[\w$.]*(Exception|Error)\b")
 """What `JobController.submit` answers with a 400 for any trouble inside: it may have come after the job was stored."""
+_HIDING = re.compile(r"requires? user authentication", re.IGNORECASE)
+"""Cloudgene 2 `SubmitJob` says so of unknown apps and of bad tokens alike."""
 _TOO_LARGE = "The service refused the upload because it is too large. Send fewer chromosomes or samples in one job."
 
 
@@ -38,34 +42,54 @@ async def send(
     client: Client, form: Form, submission: Submission, config: MichiganConfig, progress: Progress
 ) -> str:
     """Send a job to the app of the form and give its id. Raises as `base.Adapter.submit`."""
-    secrets = (*client.secrets, submission.archive_password)
     field = files_field(form, submission.files)
+    fields = fill(form, submission, config.extra_fields)
+    answer = await post(client, (form.app_id,), fields, field, submission, progress)
+    if answer.status == 404 and _HIDING.search(answer.message()):
+        report = await verify(client)
+        if not report.valid:
+            raise CredentialRejected(report.message or f"{client.host} did not accept the token.")
+    return id_in(answer, client.host, (*client.secrets, submission.archive_password))
+
+
+async def post(
+    client: Client,
+    app: tuple[str, ...],
+    fields: list[tuple[str, str]],
+    file_field: str,
+    submission: Submission,
+    progress: Progress,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Send a filled form with the submission's files below `jobs/submit`; give the answer whatever its status.
+
+    Raises `NotSent` where surely nothing arrived, `DoubtfulSubmission` where something may have.
+    """
     body = MultipartUpload(
-        fill(form, submission, config.extra_fields),
-        [FilePart(field, item.name, item.path, item.size_bytes) for item in submission.files],
+        fields,
+        [FilePart(file_field, item.name, item.path, item.size_bytes) for item in submission.files],
         progress=progress,
         stall_s=client.transport.timeouts.upload_stall_s,
     )
-    headers = client.auth() | {"User-Agent": f"{client.transport.user_agent} {submission.name}"}
+    named = {"User-Agent": f"{client.transport.user_agent} {submission.name}"}
     try:
         await body.check()
     except InputChangedError:
         raise Rejected("A stored input file is missing or has changed.") from None
     try:
-        answer = await client.transport.upload(
-            client.endpoint.at(*API, "jobs", "submit", form.app_id),
+        return await client.transport.upload(
+            client.endpoint.at(*API, "jobs", "submit", *app),
             body,
-            headers=headers,
+            headers=client.auth() | named | dict(headers or {}),
             allow_insecure=client.endpoint.allow_insecure,
         )
     except NotSent:
         raise
     except ServiceUnavailable as error:
         raise DoubtfulSubmission(error.reason) from error
-    return _id_in(answer, client.host, secrets)
 
 
-def _id_in(answer: Answer, host: str, secrets: tuple[str, ...]) -> str:
+def id_in(answer: Answer, host: str, secrets: tuple[str, ...]) -> str:
     """Give the id out of `{"success":true,"message":…,"id":…}`, or raise what the answer stands for."""
     if not 200 <= answer.status < 300:
         raise _judged(answer, secrets)

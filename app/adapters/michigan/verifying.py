@@ -7,6 +7,7 @@ from app.adapters.base import (
     ServiceUnavailable,
 )
 from app.adapters.michigan.client import Client
+from app.adapters.michigan.dialects import NotSpoken
 from app.adapters.michigan.statuses import is_job_id as is_plain
 from app.adapters.michigan.tokens import account_of, expiry_of, payload_of, report_of
 
@@ -42,8 +43,8 @@ async def _profile_report(client: Client, token: str) -> CredentialReport:
     except CredentialRejected as error:
         return CredentialReport(valid=False, message=error.reason)
     except RemoteNotFound as error:
-        raise ServiceUnavailable(error.reason) from error
+        raise NotSpoken(error.reason) from error
     account = account_of(answer.object(), token)
     if account is None:
-        raise ServiceUnavailable(f"{client.host} answered with something that is not a profile.")
+        raise NotSpoken(f"{client.host} answered with something that is not a profile.")
     return CredentialReport(valid=True, account_name=account, expires_at=expiry_of(token))

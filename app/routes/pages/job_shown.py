@@ -89,7 +89,7 @@ def _around(deps: Deps, view: JobView, now: datetime) -> Surroundings:
     job, service = view.job, view.service
     unchanged_s = (now - job.updated_at).total_seconds()
     every_s = poll_interval(
-        deps.settings.poll_interval_s or service.poll_interval_s, max(0.0, unchanged_s)
+        deps.settings.poll_interval_s or service.look_interval_s, max(0.0, unchanged_s)
     )
     wait_s = waits_for(job, now)
     kept_until = view.archive.expires_at if view.archive is not None else None

@@ -97,6 +97,8 @@ async def _send(
         raise ApiError(400, "number of max downloads exceeded.")
     request.app[STATS].downloads[f"{job.id}/{result.name}"] += 1
     redirect_to = request.app[BOX].faults.redirect_downloads_to
+    if not redirect_to and request.app[CONFIG].topmed:
+        redirect_to = "self"
     if redirect_to:
         return _redirect(request, redirect_to, job, result)
     path = request.app[JOBS].book.result_path(job, result)
@@ -104,10 +106,13 @@ async def _send(
         if missing is None:
             return framework_error(request, 500, f"Internal Server Error: {result.name}")
         raise ApiError(*missing)
-    return await _stream(request, path, result.size)
+    if request.app[CONFIG].dialect == "cloudgene2" and not request.app[BOX].faults.cuts_downloads:
+        return web.FileResponse(path)  # Restlet: with length and ranges, each of which is counted
+    return await stream(request, path, result.size)
 
 
-async def _stream(request: web.Request, path: Path, size: int) -> web.StreamResponse:
+async def stream(request: web.Request, path: Path, size: int) -> web.StreamResponse:
+    """Send a file as Micronaut does: chunked, without a length."""
     box = request.app[BOX]
     cut = size // 2 if box.strikes("truncate_download") else None
     # Micronaut's default type stands here even for archives.
@@ -140,7 +145,8 @@ def _redirect(request: web.Request, to: str, job: Job, result: ResultFile) -> we
     expires = str(int(time.time()) + _LINK_LIFETIME_S)
     signature = _sign(job.id, expires, result.name)
     link = f"{to.rstrip('/')}/s3/{job.id}/{expires}/{signature}/{quote(result.name)}"
-    return web.Response(status=301, headers={"Location": link})
+    status = 307 if request.app[CONFIG].dialect == "cloudgene2" else 301
+    return web.Response(status=status, headers={"Location": link})
 
 
 def _sign(job_id: str, expires: str, name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from app.sandbox.keys import CONFIG
 from app.sandbox.tokens import Revoked
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,6 +39,8 @@ def framework_error(
 ) -> web.Response:
     """Micronaut's shape (``HateoasErrorResponseProcessor``)."""
     phrase = message or http.HTTPStatus(status).phrase
+    if request.app[CONFIG].dialect == "simple":  # no Micronaut there
+        return web.json_response({"message": detail or phrase}, status=status)
     return web.json_response(
         {
             "_links": {"self": [{"href": request.rel_url.raw_path, "templated": False}]},

@@ -5,6 +5,7 @@ cloudgene3 ``JobController.submit``, ``JobParameterParser``, ``FormUtil``, ``Job
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from html.entities import codepoint2name
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from app.sandbox.keys import BOX, CONFIG, JOBS, STATS
 from app.sandbox.multipart import Form, Malformed, TooLarge, read_form
 from app.sandbox.tokens import Identity, Revoked
 
-_ADDED = "Your job was successfully added to the job queue."
+ADDED = "Your job was successfully added to the job queue."
 _MULTIPART = "multipart/form-data"
 # What Java says where the header is missing: JobDao trims it unchecked.
 _NO_USER_AGENT = (
@@ -24,8 +25,16 @@ _NO_USER_AGENT = (
 )
 
 
+Accept = Callable[[web.Request, Form, Path], Awaitable[web.StreamResponse]]
+
+
 async def submit(request: web.Request) -> web.StreamResponse:
     """Take a submission in."""
+    return await take(request, _accept)
+
+
+async def take(request: web.Request, accept: Accept) -> web.StreamResponse:
+    """Store the body, then let ``accept`` judge it and make the job."""
     if request.content_type != _MULTIPART:
         detail = f"Content Type [{request.content_type}] not allowed. Allowed types: [{_MULTIPART}]"
         return framework_error(request, 415, detail)
@@ -38,9 +47,13 @@ async def submit(request: web.Request) -> web.StreamResponse:
         received = await read_form(request, folder, request.app[CONFIG].upload_limit_bytes)
         stats.uploads += 1
         stats.upload_bytes += received.stored_bytes
-        answer = await _accept(request, received, folder)
+        answer = await accept(request, received, folder)
     except TooLarge:
-        answer = framework_error(request, 413)
+        answer = (
+            wrapped(400, "Upload limit reached.")
+            if request.app[CONFIG].dialect == "cloudgene2"
+            else framework_error(request, 413)
+        )
         answer.force_close()
     except Malformed:
         answer = framework_error(request, 400, "Malformed multipart body")
@@ -53,13 +66,11 @@ async def submit(request: web.Request) -> web.StreamResponse:
 
 
 async def _accept(request: web.Request, received: Form, folder: Path) -> web.StreamResponse:
-    config, box, jobs = request.app[CONFIG], request.app[BOX], request.app[JOBS]
+    jobs = request.app[JOBS]
     identity = await _caller(request)
     auth.block_in_maintenance(request, identity)
     username = identity.account.username
-    limit = box.faults.quota if box.faults.quota is not None else config.max_jobs_per_user
-    if limit and not identity.account.is_admin and jobs.book.count_open(username) >= limit:
-        raise ApiError(400, f"Only {limit} jobs per user can be executed simultaneously.")
+    check_quota(request, identity)
     app = request.match_info["app"]
     if not form.is_app(app):
         raise ApiError(404, f"Application '{app}' not found.")
@@ -77,10 +88,28 @@ async def _accept(request: web.Request, received: Form, folder: Path) -> web.Str
         inputs=inputs,
         upload=folder,
     )
-    if box.strikes("lose_submit_answer"):
+    return answer_or_lose(request, wrapped(200, ADDED, id=job.id))
+
+
+def check_quota(request: web.Request, identity: Identity) -> None:
+    """400 where the account has as many open jobs as it may have.
+
+    Raises:
+        ApiError: it has.
+    """
+    config, faults, jobs = request.app[CONFIG], request.app[BOX].faults, request.app[JOBS]
+    limit = faults.quota if faults.quota is not None else config.max_jobs_per_user
+    open_jobs = jobs.book.count_open(identity.account.username)
+    if limit and not identity.account.is_admin and open_jobs >= limit:
+        raise ApiError(400, f"Only {limit} jobs per user can be executed simultaneously.")
+
+
+def answer_or_lose(request: web.Request, answer: web.Response) -> web.Response:
+    """Answer about a job that was made, or close the connection where that fault is in force."""
+    if request.app[BOX].strikes("lose_submit_answer"):
         request.app[STATS].answers_lost += 1
         return drop_connection(request)
-    return wrapped(200, _ADDED, id=job.id)
+    return answer
 
 
 async def _caller(request: web.Request) -> Identity:

@@ -18,6 +18,7 @@ from app.sandbox.engine.model import (
     Work,
 )
 from app.sandbox.faults import Faults
+from app.sandbox.jobs import checksums
 from app.sandbox.jobs.model import Folders, Job, Message, State
 from app.sandbox.panels import find_panel
 
@@ -88,7 +89,7 @@ def make_options(job: Job, config: SandboxConfig) -> Options:
         meta="meta" in inputs,
         password=inputs.get("password"),
         job_name=job.name,
-        sealed=job.wes is None,
+        sealed=job.wes is None and config.dialect != "simple",
         min_samples=config.min_samples,
         max_samples=config.max_samples,
     )
@@ -125,6 +126,7 @@ def run_engine(
     except Exception as error:  # noqa: BLE001 - the outermost wrapper of a run: the job must end
         reporter.say(Group.SUMMARY, f"Internal error: {error!r}", Level.ERROR)
         return State.FAILED
+    checksums.publish(folders.output, config, wrong=faults.wrong_md5)
     return State.SUCCESS
 
 

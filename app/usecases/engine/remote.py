@@ -103,7 +103,7 @@ def open_adapter(deps: Deps, service: Service, credential: Credential | None) ->
 
 def poll_interval(deps: Deps, service: Service) -> float:
     """Give the seconds between two looks at a service."""
-    return deps.settings.poll_interval_s or service.poll_interval_s
+    return deps.settings.poll_interval_s or service.look_interval_s
 
 
 def retry_at(deps: Deps, failures: int) -> datetime:

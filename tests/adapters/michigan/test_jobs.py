@@ -330,7 +330,8 @@ async def test_cancel_when_the_job_is_unknown_then_not_found(
     for job in ("job-unknown", "../x", ""):
         with pytest.raises(RemoteNotFound):
             await adapter.cancel(job)
-    assert len(cloudgene.requests) == 1
+    asked = [request.path.rpartition("/")[2] for request in cloudgene.requests]
+    assert asked == ["cancel", "job-unknown"]
 
 
 async def test_restart_when_dead_then_it_waits_again_else_rejected(

@@ -24,7 +24,8 @@ from app.adapters.base import (
     Submission,
     UntrustedAddress,
 )
-from app.adapters.michigan.adapter import MichiganAdapter, open_adapter
+from app.adapters.michigan.adapter import MichiganAdapter
+from app.adapters.michigan.opening import open_adapter
 from app.adapters.transport import Transport
 from tests.adapters.conftest import PASSWORD, make_submission, michigan, patient
 from tests.fakes.cloudgene import APP, GOOD_TOKEN, PANEL, REVOKED_TOKEN, FakeCloudgene

@@ -48,6 +48,7 @@ class ToyBench:
     good = Credential(token=KEY)
     bad = Credential(token="not-a-key")
     unknown_id = "0" * 32
+    hides_jobs = False
     ends = frozenset(
         {RemoteState.DEAD, RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE}
     )

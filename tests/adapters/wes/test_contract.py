@@ -53,6 +53,7 @@ class WesBench:
     bad = Credential(token="not-a-token-of-the-fake")
     unknown_id = "00000000-0000-4000-8000-000000000000"
     ends = frozenset({RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.GONE})
+    hides_jobs = False
 
     def __init__(
         self, server: FakeWes, transport: Transport, folder: Path, **config: object

@@ -52,6 +52,7 @@ class SandboxWesBench:
     bad = Credential(token="not-a-token")
     unknown_id = "00000000-0000-4000-8000-000000000000"
     ends = frozenset({RemoteState.FAILED, RemoteState.CANCELLED})
+    hides_jobs = False
 
     def __init__(
         self,

@@ -1,0 +1,1 @@
+"""The dialect of Cloudgene 2 (Restlet) and imputationserver 1: what differs from version 3."""

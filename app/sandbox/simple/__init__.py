@@ -1,0 +1,1 @@
+"""The simple dialect: the contract of the platform's original design."""
