@@ -23,6 +23,9 @@ from app.adapters.pipe import Pipe, run_through
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 """A local file header, an empty archive's end record, a spanning marker (APPNOTE.TXT §4.3.7, §4.3.16, §8.5.4)."""
 
+_PIECE_BYTES = 256 * 1024
+"""Decrypted, inflated and written at a time; a tenth less work than by stream-unzip's own 64 KiB (`bench.download`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -173,7 +176,7 @@ class _Unpacking:
 
         source = _begins_like_zip(iter(self._received))
         members = 0
-        archive = iter(unzipping.unzip(source, password=self._password))
+        archive = iter(unzipping.unzip(source, password=self._password, chunk_size=_PIECE_BYTES))
         while True:
             member = _next(archive)
             if member is None:
