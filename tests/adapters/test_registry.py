@@ -128,6 +128,7 @@ async def test_adapter_when_made_then_it_satisfies_the_protocol_at_run_time(
     registry = AdapterRegistry(transport)
     for dialect, expected in (
         ("auto", EitherAdapter),
+        ("cloudgene", MichiganAdapter),
         ("cloudgene3", MichiganAdapter),
         ("cloudgene2", MichiganAdapter),
         ("simple", SimpleAdapter),

@@ -38,6 +38,7 @@ from app.adapters.michigan.describing import description_of
 from app.adapters.michigan.dialects import (
     CLOUDGENE3,
     DIALECTS,
+    OPEN,
     Dialect,
     NotSpoken,
     of_job,
@@ -79,7 +80,7 @@ class MichiganAdapter:
         return self._dialect.capabilities
 
     def _saw(self, dialect: Dialect) -> None:
-        if self._config.dialect == "auto":
+        if self._config.dialect in OPEN:
             self._dialect = dialect
 
     async def verify_credential(self) -> CredentialReport:

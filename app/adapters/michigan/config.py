@@ -27,7 +27,7 @@ class MichiganConfig(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             title="Dialect",
             description=(
-                "Which server of the family it is. auto tells by its answers; simple is a gateway without apps "
+                "Which server of the family it is. auto tells by its answers, as does cloudgene for its two generations; simple is a gateway without apps "
                 "(POST /api/v2/jobs/submit)."
             ),
         ),

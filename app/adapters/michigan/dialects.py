@@ -11,8 +11,10 @@ from typing import Literal
 from app.adapters.base import Capabilities, ServiceUnavailable
 
 Name = Literal["cloudgene3", "cloudgene2", "simple"]
-Choice = Literal["auto", "cloudgene3", "cloudgene2", "simple"]
-"""What `api_config.dialect` may be."""
+Choice = Literal["auto", "cloudgene", "cloudgene3", "cloudgene2", "simple"]
+"""What `api_config.dialect` may be; `cloudgene` is either generation, told by its answers."""
+OPEN: frozenset[Choice] = frozenset({"auto", "cloudgene"})
+"""Choices that leave the generation to be found out."""
 
 _JOB_SIGNS = frozenset({"complete", "running", "progress"})
 
@@ -62,7 +64,7 @@ def of_job(job: Mapping[str, object]) -> Dialect:
 
 def mismatch(configured: str, seen: Dialect) -> tuple[str, ...]:
     """Give the warning for an administrator whose configuration names another dialect than the one that answers."""
-    if configured in {"auto", seen.name}:
+    if configured in OPEN or configured == seen.name:
         return ()
     return (
         f"The service is configured as {DIALECTS[configured].title}, but {seen.title} answers: set api_config.dialect to {seen.name} or auto.",

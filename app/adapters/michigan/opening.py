@@ -13,6 +13,7 @@ from app.adapters.transport import Transport
 
 _ADAPTERS: Mapping[Choice, type[MichiganAdapter | SimpleAdapter | EitherAdapter]] = {
     "auto": EitherAdapter,
+    "cloudgene": MichiganAdapter,
     "cloudgene3": MichiganAdapter,
     "cloudgene2": MichiganAdapter,
     "simple": SimpleAdapter,

@@ -53,7 +53,7 @@ async def test_describe_when_version_2_then_recognised_and_its_app_used(
     assert described.warnings == ()
 
 
-@pytest.mark.parametrize("configured", ["cloudgene3", "cloudgene2", "auto"])
+@pytest.mark.parametrize("configured", ["cloudgene3", "cloudgene2", "auto", "cloudgene"])
 async def test_describe_when_another_is_configured_then_a_warning(
     transport: Transport, old: FakeCloudgene2, configured: str
 ) -> None:
