@@ -90,18 +90,22 @@ async def open_servers(settings: Settings, *, join: bool = False) -> AsyncIterat
             yield Servers(database, redis, ours=False)
             return
         ours = not database_url and not redis_url
-        if not redis_url:
-            redis_url = await _start(stack, valkey)
-        if not database_url:
-            database_url = await _start(stack, postgres)
-        yield Servers(database_url, redis_url, ours=ours)
+        wanted = [
+            server for server, url in ((valkey, redis_url), (postgres, database_url)) if not url
+        ]
+        # Together; and should one fail, the other is there or not by then, and stopped with the stack.
+        for outcome in await asyncio.gather(
+            *(_start(stack, server) for server in wanted), return_exceptions=True
+        ):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        yield Servers(database_url or postgres.url, redis_url or valkey.url, ours=ours)
 
 
-async def _start(stack: AsyncExitStack, server: EmbeddedPostgres | EmbeddedValkey) -> str:
-    url = await server.start()
+async def _start(stack: AsyncExitStack, server: EmbeddedPostgres | EmbeddedValkey) -> None:
+    await server.start()
     stack.push_async_callback(server.stop)
     await _background(stack, server.supervise(log.warning), "supervise")
-    return url
 
 
 async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-CAPACITY_BYTES = 4 * 1024 * 1024
+CAPACITY_BYTES = 2 * 1024 * 1024
 
 
 class PipeAbortedError(Exception):

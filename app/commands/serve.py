@@ -15,7 +15,7 @@ from app.main import create_app
 from app.security.files import ensure_secrets
 from app.settings import Settings, SettingsError
 from app.usecases.one_time import ensure_setup_link
-from app.web.server import Runner
+from app.web.server import Runner, keep_buffers
 
 LINGERING_S = 30.0
 """How long a client that was refused early may go on sending before it reads why."""
@@ -77,6 +77,7 @@ def _spare_the_collector() -> None:
 
 async def start_web(platform: Platform) -> Runner:
     """Listen; give the runner, to be cleaned up. Raises OSError when the port is taken."""
+    keep_buffers()
     settings = platform.deps.settings
     runner = Runner(
         create_app(platform),

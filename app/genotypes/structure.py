@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,9 +20,11 @@ from app.genotypes.builds import guess_build
 from app.genotypes.facts import COUNT_KEYS, MIB, InspectLimits, VcfFacts
 from app.genotypes.findings import Code, InspectionError, StructureError, clean, refuse, shell_word
 from app.genotypes.header import HeaderReader, VcfHeader
-from app.genotypes.records import RecordScanner
 from app.genotypes.remarks import remarks
 from app.genotypes.sniff import SNIFF_BYTES, sniff
+
+if TYPE_CHECKING:
+    from app.genotypes.records import RecordScanner
 
 DEFAULT_LIMITS = InspectLimits()
 
@@ -123,6 +126,9 @@ class Inspection:
             self._records.feed(batch)
         elif (behind := self._header.feed(batch)) is not None:
             header = self._header.header
+            # Here and not above: numpy is for the worker processes, and nothing that the server's own should load.
+            from app.genotypes.records import RecordScanner  # noqa: PLC0415
+
             self._records = RecordScanner(
                 self._name, self._limits, header.n_samples, header.n_lines
             )
@@ -167,7 +173,7 @@ def _damaged(error: BgzfError, name: str) -> StructureError:
 
 
 def _facts(
-    name: str, size: int, uncompressed: int, header: VcfHeader, records: RecordScanner
+    name: str, size: int, uncompressed: int, header: VcfHeader, records: "RecordScanner"
 ) -> VcfFacts:
     prefixed = records.chromosome.startswith("chr")
     chromosome = records.chromosome.removeprefix("chr")

@@ -5,6 +5,8 @@ line with a traceback: an `Authorization` header with one odd byte would stand i
 """
 
 import asyncio
+import contextlib
+import ctypes
 import secrets
 from typing import cast
 
@@ -19,6 +21,21 @@ log = structlog.get_logger(__name__)
 
 GREETING_TIMEOUT_S = 60.0
 """A new connection brings a whole request head within this time; later on, the keep-alive timeout counts."""
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+
+
+def keep_buffers() -> None:
+    """Have the C library keep freed buffers for the next ones, where it is glibc.
+
+    asyncio reads a socket into a new buffer of 256 KiB each time. By default glibc gives such memory back to the kernel,
+    which clears it anew for the next: of an upload, 1.5 s of system time per GiB, and 1.15 s with this (`bench.ingest`).
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, 4 * 1024 * 1024)
+        library.mallopt(_M_TRIM_THRESHOLD, 32 * 1024 * 1024)
 
 
 class Runner(web.AppRunner):

@@ -1,7 +1,12 @@
 """Reads a form with files from a request, in constant memory: what arrives is judged, hashed and written on the way.
 
 `read_form` is all that handlers see. It tells a `Form` of each field and file in the order in which they come; whatever
-the form refuses ends the reading there. Bytes are written in a worker thread, one batch behind the network.
+the form refuses ends the reading there.
+
+The event loop reads and looks for the boundary, at the speed of `bytes.find`, and a worker thread hashes and writes, one batch of
+1 MiB behind the network. Measured by `bench.ingest`: of 2.1 s of CPU time per GiB the digest takes a third, and copying from the
+socket and to the disk another. Reading the socket past aiohttp in a thread, into one buffer, would save some 0.7 s, but this way
+would have to stay beside it for TLS, chunked bodies and forms of several files; a longer queue of batches saved nothing.
 """
 
 import asyncio
