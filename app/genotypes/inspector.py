@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import ctypes
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -22,6 +23,15 @@ T = TypeVar("T")
 
 GRACE_S = 10.0
 """How long after its time a worker may still answer by itself, its start included, before it is killed."""
+TELL_S = 1.0
+"""How often it is told how far a worker has come."""
+
+Hear = Callable[[float, str], Awaitable[None]]
+"""Hears the share of all bytes that were read (0 to 1), and the name of the file that is being read. It must not raise."""
+
+
+_Told = Callable[[float, float], Awaitable[None]]
+_SPAWN = multiprocessing.get_context("spawn")
 
 
 class Inspector:
@@ -58,17 +68,26 @@ class Inspector:
         """The tabix index of a bgzipped VCF; None when it can have none. Raises: OSError; InspectionError as `inspect`."""
         return await self._run(timeout_s, worker.index_here, path)
 
-    async def analyse(self, files: Sequence[ResultFile], timeout_s: float = 1800.0) -> Analysis:
+    async def analyse(
+        self, files: Sequence[ResultFile], timeout_s: float = 1800.0, hear: Hear | None = None
+    ) -> Analysis:
         """What `analyse` of `app.genotypes.quality` gives; after `timeout_s` what was read until then. Raises InspectionError as `inspect`."""
-        return await self._run(timeout_s, worker.analyse_here, files, timeout_s)
 
-    async def _run(self, timeout_s: float, work: Callable[..., T], *args: object) -> T:
+        async def told(place: float, share: float) -> None:
+            if hear is not None and files:
+                await hear(share, files[int(place)].name)
+
+        return await self._run(timeout_s, worker.analyse_here, files, timeout_s, told=told)
+
+    async def _run(
+        self, timeout_s: float, work: Callable[..., T], *args: object, told: _Told | None = None
+    ) -> T:
         slot = await self._free.get()
         try:
             async with asyncio.timeout(timeout_s + self._grace_s):
                 with contextlib.suppress(BrokenProcessPool):
-                    return await slot.run(work, *args)
-                return await slot.run(work, *args)
+                    return await slot.run(work, *args, told=told)
+                return await slot.run(work, *args, told=told)
         except TimeoutError as error:
             raise InspectionError("timeout") from error
         except BrokenProcessPool as error:
@@ -89,15 +108,19 @@ class _Slot:
     def __init__(self) -> None:
         self.closed = False
         self._pool: ProcessPoolExecutor | None = None
+        self._board = _SPAWN.RawArray(ctypes.c_double, 2)
 
-    async def run(self, work: Callable[..., T], *args: object) -> T:
+    async def run(self, work: Callable[..., T], *args: object, told: _Told | None = None) -> T:
         """Raises: what `work` raises; BrokenProcessPool."""
         if self.closed:
             raise BrokenProcessPool("the inspector is closed")
-        pool = self._pool = self._pool or _new_pool()
+        pool = self._pool = self._pool or _new_pool(self._board)
+        self._board[0] = self._board[1] = 0.0
         try:
             future = asyncio.wrap_future(pool.submit(work, *args))
             future.add_done_callback(_take_error)
+            while told and not (await asyncio.wait([future], timeout=TELL_S))[0]:
+                await told(*self._board)
             # Shielded: cancelling the future would not stop the worker, and would confuse its pool.
             return await asyncio.shield(future)
         except (BrokenProcessPool, asyncio.CancelledError):
@@ -119,12 +142,12 @@ def _kill(pool: ProcessPoolExecutor) -> None:
         process.kill()
 
 
-def _new_pool() -> ProcessPoolExecutor:
+def _new_pool(board: ctypes.Array[ctypes.c_double]) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         max_workers=1,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=_SPAWN,
         initializer=worker.prepare,
-        initargs=(os.getpid(),),
+        initargs=(os.getpid(), board),
     )
 
 

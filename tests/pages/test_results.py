@@ -1,8 +1,13 @@
 """The page of a job's analysis, and who may see it."""
 
 import gzip
+from collections.abc import Sequence
 from uuid import uuid4
 
+import pytest
+
+from app.genotypes.inspector import Hear, Inspector
+from app.genotypes.quality import Analysis, ResultFile
 from app.usecases.analyses import compute_analysis
 from app.usecases.deps import Deps
 from tests.genotypes.test_quality import HEAD, site
@@ -21,7 +26,7 @@ async def test_results_when_first_looked_at_then_computed_once_and_shown_to_thei
     assert (await client.get(path, as_=alice)).status == 404
 
     job = await complete(deps, job, {"chr20.info.gz": INFO})
-    assert "Computing" in (await client.get(path, as_=alice)).text
+    assert "Waiting for its turn" in (await client.get(path, as_=alice)).text
     assert (await client.get(f"/jobs/{job.id}/analysis", as_=alice)).status == 202
 
     await compute_analysis(deps, job.id)
@@ -38,6 +43,39 @@ async def test_results_when_first_looked_at_then_computed_once_and_shown_to_thei
     both = f"/ui/compare?job={job.id}&job={uuid4()}"
     assert (await client.get(both, as_=alice)).status == 404
     assert (await client.get("/ui/compare?job=nonsense", as_=alice)).status in (400, 422)
+
+
+async def test_results_when_a_worker_reads_them_then_how_far_it_has_come_and_in_which_file(
+    client: Api, deps: Deps, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await submitted(deps, client, alice, await make_desk(deps, alice))
+    await complete(deps, job, {"chr20.info.gz": INFO})
+    path = f"/ui/jobs/{job.id}/results"
+    analyse = Inspector.analyse
+    seen: list[str] = []
+
+    async def slowly(
+        self: Inspector, files: Sequence[ResultFile], timeout_s: float, hear: Hear
+    ) -> Analysis:
+        seen.append((await client.get(path, as_=alice)).text)
+        await hear(0.42, files[0].name)
+        seen.append((await client.get(path, as_=alice)).text)
+        told = await client.get(f"/jobs/{job.id}/analysis", as_=alice)
+        assert (told.status, told.json()["state"]) == (202, "computing")
+        assert told.json()["progress"] == pytest.approx(0.42)
+        return await analyse(self, files, timeout_s, hear)
+
+    await client.get(path, as_=alice)
+    monkeypatch.setattr(Inspector, "analyse", slowly)
+    await compute_analysis(deps, job.id)
+
+    assert 'value="0"' in seen[0]
+    assert "about to be read" in seen[0]
+    assert 'value="42"' in seen[1]
+    assert "chr20.info.gz" in seen[1]
+    assert 'hx-trigger="every 2s"' in seen[1]
+    done = (await client.get(f"/jobs/{job.id}/analysis", as_=alice)).json()
+    assert (done["state"], done["progress"]) == ("done", None)
 
 
 async def test_comparison_when_one_job_is_not_done_then_the_others_and_in_words_what_is_missing(

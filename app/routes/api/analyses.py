@@ -17,10 +17,14 @@ _ID = f"{{id:{UUID_PATTERN}}}"
 
 
 class AnalysisOut(msgspec.Struct, kw_only=True):
-    """`state`: computing, done or failed (`error` says why)."""
+    """`state`: computing, done or failed (`error` says why).
+
+    `progress` (0 to 1) is the share of the files that was read; null while the analysis waits for its turn, and when it is over.
+    """
 
     job_id: str
     state: str
+    progress: float | None
     error: str | None
     computed_at: Any
     result: Analysis | None
@@ -41,6 +45,7 @@ async def get(call: Call) -> web.Response:
     out = AnalysisOut(
         job_id=str(found.job.id),
         state=state,
+        progress=found.progress,
         error=found.error,
         computed_at=found.computed_at,
         result=found.result,
