@@ -8,6 +8,7 @@ import pytest
 
 from app.genotypes.inspector import Hear, Inspector
 from app.genotypes.quality import Analysis, ResultFile
+from app.usecases import analyses
 from app.usecases.analyses import compute_analysis
 from app.usecases.deps import Deps
 from tests.genotypes.test_quality import HEAD, site
@@ -33,8 +34,21 @@ async def test_results_when_first_looked_at_then_computed_once_and_shown_to_thei
     await compute_analysis(deps, job.id)
     answer = await client.get(f"/jobs/{job.id}/analysis", as_=alice)
     assert answer.json()["result"]["imputed"] == 1
-    assert "Variants kept" in (await client.get(path, as_=alice)).text
-    for table in ("r2", "maf", "chromosomes", "windows", "typed", "suspects", "excluded", "chunks"):
+    page = (await client.get(path, as_=alice)).text
+    assert "Variants kept" in page
+    assert "Allele frequencies of imputed sites" in page
+    assert "Their mean is 0.200." in page
+    for table in (
+        "r2",
+        "maf",
+        "frequencies",
+        "chromosomes",
+        "windows",
+        "typed",
+        "suspects",
+        "excluded",
+        "chunks",
+    ):
         sent = await client.get(f"/jobs/{job.id}/analysis.csv?table={table}", as_=alice)
         assert sent.status == 200
         assert "," in sent.text.splitlines()[0]
@@ -76,6 +90,22 @@ async def test_results_when_a_worker_reads_them_then_how_far_it_has_come_and_in_
     assert 'hx-trigger="every 2s"' in seen[1]
     done = (await client.get(f"/jobs/{job.id}/analysis", as_=alice)).json()
     assert (done["state"], done["progress"]) == ("done", None)
+
+
+async def test_results_when_their_time_was_over_then_the_page_says_that_they_are_partial(
+    client: Api, deps: Deps, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await submitted(deps, client, alice, await make_desk(deps, alice))
+    await complete(deps, job, {"chr20.info.gz": INFO})
+    await client.get(f"/ui/jobs/{job.id}/results", as_=alice)
+    monkeypatch.setattr(analyses, "TIMEOUT_S", -1.0)
+    await compute_analysis(deps, job.id)
+
+    page = (await client.get(f"/ui/jobs/{job.id}/results", as_=alice)).text
+
+    assert "This analysis is partial: not everything could be read." in page
+    assert "chr20.info.gz: reading took longer than is allowed" in page
+    assert "Allele frequencies of imputed sites" not in page
 
 
 async def test_comparison_when_one_job_is_not_done_then_the_others_and_in_words_what_is_missing(
