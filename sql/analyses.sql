@@ -4,12 +4,14 @@
 -- Let the results of a job be analysed, unless they were by this version of the computation.
 insert into job_analyses as a (job_id, version, state) values (:job_id, :version, 'due')
 on conflict (job_id) do update
-set version = excluded.version, state = 'due', result = null, error = null, attempts = 0, lease_until = null, computed_at = null
+set version = excluded.version, state = 'due', result = null, error = null, attempts = 0, lease_until = null, share = null, reading = null, computed_at = null
 where a.version < excluded.version
 
 -- name: find_analysis
--- The analysis of a job.
-select job_id, version, state, result, error, attempts, computed_at from job_analyses where job_id = :job_id
+-- The analysis of a job; how far it has come, as long as somebody has it in hand.
+select job_id, version, state, result, error, attempts, computed_at,
+    coalesce(state = 'due' and lease_until > :now, false) as is_begun, share, reading
+from job_analyses where job_id = :job_id
 
 -- name: list_due
 -- Analyses that nobody works on.
@@ -19,9 +21,14 @@ order by job_id limit :max_rows
 
 -- name: claim
 -- Take an analysis in hand.
-update job_analyses set attempts = attempts + 1, lease_until = :until
+update job_analyses set attempts = attempts + 1, lease_until = :until, share = null, reading = null
 where job_id = :job_id and state = 'due' and (lease_until is null or lease_until <= :now)
 returning attempts
+
+-- name: tell
+-- Say how far an analysis has come, unless somebody else has taken it in hand since.
+update job_analyses set share = :share, reading = :reading
+where job_id = :job_id and state = 'due' and attempts = :attempts
 
 -- name: finish
 -- Keep what was computed, unless somebody else has taken it in hand since (each taking counts as an attempt).

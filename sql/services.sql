@@ -23,14 +23,18 @@ select id, slug, name, description, api_type, base_url, location, country, suppo
 from services where slug = :slug
 
 -- name: list_services
--- Services by age.
+-- Services by age, or those first that can be used least, with those that are switched off last.
 select id, slug, name, description, api_type, base_url, location, country, supported_builds, credential_kind, credential_policy,
        shared_with, shared_secret, shared_secret_key_id, allow_insecure, api_config, is_active, poll_interval_s, wait_limit_s,
        max_remote_jobs, health, health_message, health_checked_at, latency_ms, live_form, created_at, updated_at, institution, city,
        latitude, longitude, maintenance, maintenance_message, health_failures, description_read_at
 from services
 where (:is_active::boolean is null or is_active = :is_active) and (:api_type::text is null or api_type = :api_type)
-order by id
+order by case when :worst_first::boolean then not is_active end,
+    case when :worst_first then
+        array_position('{down,maintenance,unknown,up}'::text[], case when maintenance then 'maintenance' else health end) end,
+    case when :worst_first then lower(name) end,
+    id
 limit :limit offset :offset
 
 -- name: list_services_by_id
@@ -45,6 +49,17 @@ from services where id = any(:service_ids)
 -- How many services `list_services` would list.
 select count(*) from services
 where (:is_active::boolean is null or is_active = :is_active) and (:api_type::text is null or api_type = :api_type)
+
+-- name: count_services_by_state
+-- How many services are up, down, in maintenance, not checked yet (unknown), or switched off (off).
+select case when not is_active then 'off' when maintenance then 'maintenance' else health end as state, count(*) as services
+from services group by 1
+
+-- name: list_services_with_jobs
+-- The services that a user has jobs at, and one more (jobs_of_user).
+select id, name from services
+where id in (select service_id from imputation_jobs where user_id = :user_id) or id = :service_id
+order by lower(name), id
 
 -- name: insert_service
 -- Add a service; nothing when the short name is taken.

@@ -98,10 +98,32 @@ async def list_services(
 ) -> tuple[list[Service], int]:
     """Give a page of services, oldest first, and the number of all; None filters nothing."""
     rows = await SERVICES.list_services.rows(
-        db, is_active=is_active, api_type=api_type, limit=limit, offset=offset
+        db, is_active=is_active, api_type=api_type, worst_first=False, limit=limit, offset=offset
     )
     total: int = await SERVICES.count_services.value(db, is_active=is_active, api_type=api_type)
     return [build(Service, row) for row in rows], total
+
+
+async def list_worst_services(db: Executor, *, is_active: bool | None, limit: int) -> list[Service]:
+    """Give the first services of those that can be used least; None filters nothing."""
+    rows = await SERVICES.list_services.rows(
+        db, is_active=is_active, api_type=None, worst_first=True, limit=limit, offset=0
+    )
+    return [build(Service, row) for row in rows]
+
+
+async def count_services_by_state(db: Executor) -> dict[str, int]:
+    """Give how many services are up, down, in maintenance, unknown or off; those that are none of them are left out."""
+    rows = await SERVICES.count_services_by_state.rows(db)
+    return {row["state"]: row["services"] for row in rows}
+
+
+async def list_services_with_jobs(
+    db: Executor, user_id: int, service_id: int | None = None
+) -> dict[int, str]:
+    """Give the names of the services that a user has jobs at, by id; that of one more, if it is there."""
+    rows = await SERVICES.list_services_with_jobs.rows(db, user_id=user_id, service_id=service_id)
+    return {row["id"]: row["name"] for row in rows}
 
 
 async def list_services_by_id(db: Executor, service_ids: list[int]) -> dict[int, Service]:

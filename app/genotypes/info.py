@@ -6,7 +6,7 @@ Which it is, the first bytes tell. A file that breaks off gives what could be re
 import math
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -35,31 +35,40 @@ class ReadingStopped(Exception):
 
 
 class Deadline:
-    """When reading has to stop, by the process's own clock."""
+    """When reading has to stop, by the process's own clock; `tell` hears how many bytes of the file, as it is stored, were read."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, tell: Callable[[int], None] = lambda _: None) -> None:
         self._at = monotonic() + seconds
+        self._tell = tell
 
-    def check(self) -> None:
+    def check(self, read_bytes: int) -> None:
         """Raises ReadingStopped when the time is over."""
+        self._tell(read_bytes)
         if monotonic() > self._at:
             raise ReadingStopped("reading took longer than is allowed")
 
 
-def read_pieces(path: Path) -> Iterator[bytes]:
-    """Give the content of a file, whether bgzip, gzip or plain, a piece at a time. Raises ReadingStopped, OSError."""
+def read_pieces(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Give the content of a file, whether bgzip, gzip or plain, a piece at a time, each with how many stored bytes were read.
+
+    Raises ReadingStopped, OSError.
+    """
     with path.open("rb") as file:
         head = file.read(18)
         file.seek(0)
         if head[:4] == BLOCK_MAGIC and head[12:14] == b"BC":
             try:
-                yield from BgzfReader(file.fileno()).batches(_STEP_BYTES)
+                reader = BgzfReader(file.fileno())
+                for piece in reader.batches(_STEP_BYTES):
+                    yield piece, reader.compressed_bytes
             except BgzfError as error:
                 raise ReadingStopped(_broken(error.kind == "truncated")) from error
         elif head[:2] == GZIP_MAGIC:
-            yield from _gunzip(iter(lambda: file.read(READ_BYTES), b""))
+            for piece in _gunzip(iter(lambda: file.read(READ_BYTES), b"")):
+                yield piece, file.tell()
         else:
-            yield from iter(lambda: file.read(_STEP_BYTES), b"")
+            while piece := file.read(_STEP_BYTES):
+                yield piece, file.tell()
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -89,8 +98,8 @@ def read_batches(path: Path, deadline: Deadline) -> Iterator[list[bytes]]:
     """Give the lines of a file, many at a time. Raises ReadingStopped, OSError."""
     rest = b""
     total = 0
-    for piece in read_pieces(path):
-        deadline.check()
+    for piece, read_bytes in read_pieces(path):
+        deadline.check(read_bytes)
         total += len(piece)
         if total > MAX_UNCOMPRESSED_BYTES:
             raise ReadingStopped("the file is larger than is read")

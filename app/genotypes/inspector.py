@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TypeVar
@@ -14,13 +14,16 @@ from app.genotypes.facts import InspectLimits, VcfFacts
 from app.genotypes.findings import InspectionError
 from app.genotypes.following import MAX_FILES, Follower, Following
 from app.genotypes.quality import Analysis, ResultFile
-from app.genotypes.slots import Slot
+from app.genotypes.slots import Slot, Told
 from app.genotypes.structure import DEFAULT_LIMITS
 
 T = TypeVar("T")
 
 GRACE_S = 10.0
 """How long after its time a worker may still answer by itself, its start included, before it is killed."""
+
+Hear = Callable[[float, str], Awaitable[None]]
+"""Hears the share of all bytes that were read (0 to 1), and the name of the file that is being read. It must not raise."""
 
 
 class Inspector:
@@ -75,17 +78,26 @@ class Inspector:
         """The tabix index of a bgzipped VCF; None when it can have none. Raises: OSError; InspectionError as `inspect`."""
         return await self._run(timeout_s, worker.index_here, path)
 
-    async def analyse(self, files: Sequence[ResultFile], timeout_s: float = 1800.0) -> Analysis:
+    async def analyse(
+        self, files: Sequence[ResultFile], timeout_s: float = 1800.0, hear: Hear | None = None
+    ) -> Analysis:
         """What `analyse` of `app.genotypes.quality` gives; after `timeout_s` what was read until then. Raises InspectionError as `inspect`."""
-        return await self._run(timeout_s, worker.analyse_here, files, timeout_s)
 
-    async def _run(self, timeout_s: float, work: Callable[..., T], *args: object) -> T:
+        async def told(place: float, share: float) -> None:
+            if hear is not None and files:
+                await hear(share, files[int(place)].name)
+
+        return await self._run(timeout_s, worker.analyse_here, files, timeout_s, told=told)
+
+    async def _run(
+        self, timeout_s: float, work: Callable[..., T], *args: object, told: Told | None = None
+    ) -> T:
         slot = await self._free.get()
         try:
             async with asyncio.timeout(timeout_s + self._grace_s):
                 with contextlib.suppress(BrokenProcessPool):
-                    return await slot.run(work, *args)
-                return await slot.run(work, *args)
+                    return await slot.run(work, *args, told=told)
+                return await slot.run(work, *args, told=told)
         except TimeoutError as error:
             raise InspectionError("timeout") from error
         except BrokenProcessPool as error:

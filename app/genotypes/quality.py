@@ -5,7 +5,7 @@ partial one that says so; it never makes it fail.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,6 +30,7 @@ MAX_CHUNKS = 400
 _MAX_CELLS = 20
 """Of a row of a short table; none has more columns."""
 _OTHER = "Other reasons"
+_TABLES = ("snps-excluded.txt", "snps-typed-only.txt", "typed-only.txt", "chunks-excluded.txt")
 
 
 class ResultFile(msgspec.Struct, frozen=True):
@@ -144,33 +145,72 @@ def choose_sources(names: Sequence[str]) -> list[int]:
     return sorted([*infos.values(), *doses])
 
 
-def analyse(files: Sequence[ResultFile], timeout_s: float) -> Analysis:
+Tell = Callable[[int, float], None]
+"""Hears which of the files is being read, by its place, and the share of all bytes that were."""
+
+
+class _Way:
+    """How far the reading of files has come."""
+
+    def __init__(self, files: Sequence[ResultFile], places: Sequence[int], tell: Tell) -> None:
+        self._sizes = {place: _size(files[place].path) for place in places}
+        self._total = sum(self._sizes.values()) or 1
+        self._tell = tell
+        self._before = 0
+        self._place = -1
+
+    def begin(self, place: int) -> None:
+        self._before += self._sizes.get(self._place, 0)
+        self._place = place
+        self.hear(0)
+
+    def hear(self, read_bytes: int) -> None:
+        self._tell(self._place, min((self._before + read_bytes) / self._total, 1.0))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def analyse(
+    files: Sequence[ResultFile], timeout_s: float, tell: Tell = lambda *_: None
+) -> Analysis:
     """Give the analysis of a job's result files. Blocks. Raises OSError never: a file that is gone is told as a problem."""
-    deadline = Deadline(timeout_s)
     tally = Tally()
-    sources = [
-        _read(files[place], tally, deadline) for place in choose_sources([f.name for f in files])
-    ]
+    chosen = choose_sources([file.name for file in files])
+    tables = [place for place, file in enumerate(files) if _base(file) in _TABLES]
+    way = _Way(files, [*chosen, *tables], tell)
+    deadline = Deadline(timeout_s, way.hear)
+    sources = []
+    for place in chosen:
+        way.begin(place)
+        sources.append(_read(files[place], tally, deadline))
     sources_missing = [] if sources else ["No file of the results tells of the sites"]
     reasons: Counter[str] = Counter()
     chunks: list[list[str]] = []
     listed = 0
-    for file in files:
-        base = file.name.rpartition("/")[2].lower()
+    for place in tables:
+        way.begin(place)
+        file, base = files[place], _base(files[place])
         source = Source(file_id=file.file_id, name=file.name, sha256=file.sha256)
         try:
             if base == "snps-excluded.txt":
                 source.sites = _read_excluded(file.path, tally, reasons, deadline)
-            elif base in ("snps-typed-only.txt", "typed-only.txt"):
-                source.sites = listed = _read_listed(file.path, tally, deadline)
             elif base == "chunks-excluded.txt":
                 chunks += [cells[:4] for cells in _rows(file.path, deadline)]
             else:
-                continue
+                source.sites = listed = _read_listed(file.path, tally, deadline)
         except (ReadingStopped, OSError) as error:
             source.problem = _told(error)
         sources.append(source)
     return _sum_up(tally, sources, sources_missing, reasons, chunks, listed)
+
+
+def _base(file: ResultFile) -> str:
+    return file.name.rpartition("/")[2].lower()
 
 
 def _read(file: ResultFile, tally: Tally, deadline: Deadline) -> Source:

@@ -19,12 +19,17 @@ HEADROOM_BYTES = 512 * MIB
 STEP_CONTENT_BYTES = 64 * MIB
 """Content that one step of a followed file checks at most: about 50 ms, then it is another file's turn."""
 
+_board = (ctypes.c_double * 2)()
+"""Memory that is shared with the parent: which file is being read, by its place, and the share of all bytes that were."""
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _followed: dict[int, Inspection] = {}
 
 
-def prepare(parent_pid: int, nice: int = 0) -> None:
+def prepare(parent_pid: int, board: ctypes.Array[ctypes.c_double], nice: int = 0) -> None:
     """Ties the process to its parent: it dies with it, even by kill -9, and cannot eat all memory."""
+    global _board  # noqa: PLW0603 - a process has one, from its start on
+    _board = board
     os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -91,6 +96,10 @@ def index_here(path: Path) -> bytes | None:
 def analyse_here(files: Sequence[ResultFile], timeout_s: float) -> Analysis:
     """`analyse`, with a lack of memory told as such."""
     try:
-        return analyse(files, timeout_s)
+        return analyse(files, timeout_s, _tell)
     except MemoryError as error:
         raise InspectionError("out_of_memory") from error
+
+
+def _tell(place: int, share: float) -> None:
+    _board[0], _board[1] = float(place), share

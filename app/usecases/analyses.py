@@ -3,11 +3,13 @@
 What is due stands in PostgreSQL; an analysis that fails says so and never touches its job.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -39,12 +41,16 @@ class Analysed:
     result: Analysis | None = None
     error: str | None = None
     computed_at: datetime | None = None
+    progress: float | None = None
+    """The share of the files' bytes that was read (0 to 1); None as long as it waits for its turn, and when it is over."""
+    reading: str | None = None
+    """The name of the file that is being read, as far as it is known."""
 
 
 async def get_analysis(deps: Deps, actor: Actor, job_id: UUID) -> Analysed:
     """Give the analysis of a job of the actor's; asks for it where there is none. Raises NotFound that says why there can be none."""
     job = await get_own(deps.pool, actor, job_id)
-    row = await ANALYSES.find_analysis.row(deps.pool, job_id=job_id)
+    row = await ANALYSES.find_analysis.row(deps.pool, job_id=job_id, now=deps.now())
     if row is None or (row["version"] < VERSION and job.results_file_id is not None):
         await get_results(deps, actor, job_id)
         await ANALYSES.ask.run(deps.pool, job_id=job_id, version=VERSION)
@@ -55,7 +61,9 @@ async def get_analysis(deps: Deps, actor: Actor, job_id: UUID) -> Analysed:
     result = None
     if row["result"] is not None:
         result = msgspec.convert(row["result"], Analysis)
-    return Analysed(job, row["state"], result, row["error"], row["computed_at"])
+    progress = (row["share"] or 0.0) if row["is_begun"] else None
+    reading = row["reading"] if row["is_begun"] else None
+    return Analysed(job, row["state"], result, row["error"], row["computed_at"], progress, reading)
 
 
 async def list_analyses(deps: Deps, actor: Actor, job_ids: Sequence[UUID]) -> list[Analysed]:
@@ -87,8 +95,16 @@ async def compute_analysis(deps: Deps, job_id: UUID) -> None:
         ResultFile(deps.store.path(row["storage_key"]), row["name"], row["id"], row["sha256"])
         for row in await ANALYSES.list_result_files.rows(deps.pool, job_id=job_id)
     ]
+
+    async def hear(share: float, name: str) -> None:
+        # What is shown to those who wait must not end what they wait for.
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await ANALYSES.tell.run(
+                deps.pool, job_id=job_id, attempts=attempts, share=share, reading=name
+            )
+
     try:
-        result = await deps.inspector.analyse(files, TIMEOUT_S)
+        result = await deps.inspector.analyse(files, TIMEOUT_S, hear)
     except InspectionError as failure:
         log.warning("analysis.failed", job_id=str(job_id), reason=str(failure))
         error = "The result files could not be read in the time and memory that are allowed"

@@ -17,18 +17,18 @@ from app.core.jobs import OPEN, Stage, Status
 from app.core.listing import JobOrder
 from app.core.models import Service
 from app.db import job_lists as db
+from app.db import services as services_db
 from app.db.job_lists import JobRow, PartingResults
 from app.db.jobs import JobFilter, count_own_jobs
-from app.usecases.catalogue import list_services
+from app.usecases.catalogue import EVERY_SERVICE
 from app.usecases.deps import Actor, Deps
 from app.usecases.own_credentials import Held, list_credentials
 
 SHOWN_JOBS = 6
+SHOWN_SERVICES = 8
 SHOWN_ALIKE = 3
 """As many failures, and as many results that part, are named; the others are counted."""
 _MAX_LISTED = 200
-_MAX_CREDENTIALS = 100
-_MAX_SERVICES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,17 @@ class Dashboard:
     finished: list[JobRow]
     needs: list[Need]
     services: list[Service]
+    """The first of the active ones, those first that can be used least."""
+    service_states: dict[str, int]
     steps: FirstSteps
 
     @property
     def open_total(self) -> int:
         return sum(self.counts.get(status, 0) for status in OPEN)
+
+    @property
+    def service_total(self) -> int:
+        return sum(count for state, count in self.service_states.items() if state != "off")
 
 
 async def get_dashboard(deps: Deps, actor: Actor) -> Dashboard:
@@ -98,10 +104,7 @@ async def get_dashboard(deps: Deps, actor: Actor) -> Dashboard:
     began = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     month = await count_own_jobs(pool, actor.id, JobFilter(since=began))
     finished = await db.list_finished(pool, actor.id, SHOWN_JOBS)
-    credentials, _ = await list_credentials(deps, actor, limit=_MAX_CREDENTIALS, offset=0)
-    services, _ = await list_services(
-        deps, is_active=True, api_type=None, limit=_MAX_SERVICES, offset=0
-    )
+    credentials, _ = await list_credentials(deps, actor, limit=EVERY_SERVICE, offset=0)
     latest = next(iter([*open_jobs, *finished]), None)
     return Dashboard(
         open=open_jobs,
@@ -109,7 +112,8 @@ async def get_dashboard(deps: Deps, actor: Actor) -> Dashboard:
         month=month,
         finished=finished,
         needs=await _needs(deps, actor, credentials),
-        services=services,
+        services=await services_db.list_worst_services(pool, is_active=True, limit=SHOWN_SERVICES),
+        service_states=await services_db.count_services_by_state(pool),
         steps=FirstSteps(
             has_credential=bool(credentials),
             has_job=any(counts.values()),

@@ -11,6 +11,7 @@ from app.core.listing import JobOrder
 from app.db import job_lists as db
 from app.db.job_lists import JobRow
 from app.db.jobs import JobFilter, count_own_jobs, total_of
+from app.db.services import list_services_with_jobs
 from app.usecases import jobs
 from app.usecases.deps import Actor, Deps
 from app.usecases.idempotency import A_MOMENT
@@ -61,6 +62,11 @@ async def list_page(
 async def count(deps: Deps, actor: Actor, wanted: JobFilter) -> dict[Status, int]:
     """Give how many of the actor's jobs there are in each status, with the rest of the filter."""
     return await count_own_jobs(deps.pool, actor.id, wanted)
+
+
+async def list_services(deps: Deps, actor: Actor, service_id: int | None) -> dict[int, str]:
+    """Give the names of the services to choose from: those that the actor has jobs at, and the one that is chosen."""
+    return await list_services_with_jobs(deps.pool, actor.id, service_id)
 
 
 async def get_row(deps: Deps, actor: Actor, job_id: UUID) -> JobRow:

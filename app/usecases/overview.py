@@ -23,7 +23,6 @@ HELD = (
 LONG = timedelta(days=3)
 RECENTLY = timedelta(days=7)
 _MOST = 10
-_MAX_SERVICES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,8 @@ class Overview:
     """What an administrator sees first. `free_bytes` is None where the storage cannot tell."""
 
     services: list[Service]
+    """The first of those that can be used least."""
+    service_states: dict[str, int]
     counts: dict[int, ServiceCount]
     open_jobs: list[OpenJobs]
     stuck: list[StuckJob]
@@ -47,12 +48,10 @@ class Overview:
 async def take_overview(deps: Deps) -> Overview:
     """Give the state of the platform as it is now."""
     now, pool = deps.now(), deps.pool
-    services, _ = await services_db.list_services(
-        pool, is_active=None, api_type=None, limit=_MAX_SERVICES, offset=0
-    )
     acts = await db.list_admin_acts(pool, _MOST)
     return Overview(
-        services=services,
+        services=await services_db.list_worst_services(pool, is_active=None, limit=_MOST),
+        service_states=await services_db.count_services_by_state(pool),
         counts=await count_of_services(deps),
         open_jobs=await db.count_open_jobs(pool),
         stuck=await db.list_stuck_jobs(pool, HELD, now - LONG, _MOST),

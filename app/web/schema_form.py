@@ -24,6 +24,7 @@ __all__ = [
     "Shown",
     "describe",
     "fill",
+    "labels_of",
     "names",
     "nearest",
     "parse_number",
@@ -341,6 +342,23 @@ def names(shown: tuple[Shown, ...]) -> tuple[str, ...]:
         for row in item.rows:
             found += [*([row.key] if row.key else []), *names(row.inner)]
     return tuple(found)
+
+
+def labels_of(place: str, shown: tuple[Shown, ...]) -> list[str]:
+    """Give what a field is called, after the groups and numbered rows that it is in."""
+    for item in shown:
+        name = item.name.removesuffix(JSON)
+        if place in (item.name, name):
+            return [item.of.label]
+        if not place.startswith(f"{name}."):
+            continue
+        for number, row in enumerate(item.rows, 1):
+            if place == row.key:
+                return [f"{item.of.label} {number}", "Key"]
+            if place.startswith(f"{row.name}."):
+                return [f"{item.of.label} {number}", *labels_of(place, row.inner)]
+        return [item.of.label, *labels_of(place, item.inner)]
+    return []
 
 
 def nearest(place: str, shown: tuple[Shown, ...]) -> str | None:

@@ -69,6 +69,12 @@ const draw = {
     const series = [{}, ...results.map(() => ({ paths: () => null, points: { show: false } }))];
     return frame(area, { scales: { x: { time: false, range: [-0.5, 4.5] }, y: { range: [0, 1] } }, axes: [axis({ label: "Minor allele frequency (%)", splits: () => x, values: (_, v) => v.map((i) => MAF[i]), grid: { show: false } }), axis({ label: "Mean R²" })], series, hooks: { draw: [bars] } }, data);
   },
+  frequencies(area, results) {
+    const counts = results[0].frequencies;
+    const x = counts.map((_, i) => (i + 0.5) / counts.length);
+    const bars = { stroke: colour(0), width: 0, fill: colour(0), points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.85, 60] }) };
+    return frame(area, { scales: { x: { time: false, range: [0, 1] }, y: { range: (_, _lo, hi) => [0, hi * 1.05 || 1] } }, axes: [axis({ label: "Frequency of the ALT allele" }), axis({ label: "Sites", size: 60, values: (_, v) => v.map(short) })], series: [{}, bars] }, [x, counts]);
+  },
   windows(area, results) {
     const box = area.parentElement;
     let select = box.querySelector("select");

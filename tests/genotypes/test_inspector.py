@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from app.genotypes import slots as slots_module
 from app.genotypes.facts import InspectLimits
 from app.genotypes.findings import Code, InspectionError, StructureError
 from app.genotypes.inspector import Inspector
+from app.genotypes.quality import ResultFile
+from tests.genotypes.test_quality import HEAD, site
 from tests.genotypes.vcf_files import bgzf, plain_gzip, vcf
 
 
@@ -227,3 +230,27 @@ async def test_workers_when_parent_is_killed_then_they_die_with_it(
         parent.kill()
     assert left_behind
     await until(lambda: not any(map(is_alive, left_behind)))
+
+
+async def test_analysis_when_files_are_large_then_it_is_told_how_far_it_has_come(
+    tmp_path: Path, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots_module, "TELL_S", 0.02)
+    files = []
+    for place, name in enumerate(("chr1.info.gz", "chr2.info.gz")):
+        lines = (site(n, f"IMPUTED;AF=0.2;MAF=0.2;AVG_CS=1;R2=0.{n % 997:03}") for n in range(200_000))  # fmt: skip
+        (tmp_path / name).write_bytes(bgzf((HEAD + "".join(lines)).encode()))
+        files.append(ResultFile(tmp_path / name, name, place, None))
+    heard: list[tuple[float, str]] = []
+
+    async def hear(share: float, name: str) -> None:
+        heard.append((share, name))
+
+    result = await inspector.analyse(files, 60, hear)
+
+    assert result.imputed == 400_000
+    shares = [share for share, _ in heard]
+    assert shares == sorted(shares)
+    assert len({share for share in shares if 0 < share < 1}) > 3
+    assert {name for share, name in heard if share > 0} == {"chr1.info.gz", "chr2.info.gz"}
+    assert all(share >= 0.5 for share, name in heard if name == "chr2.info.gz")

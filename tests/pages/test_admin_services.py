@@ -341,3 +341,23 @@ async def test_check_when_the_address_changed_then_no_stored_token_goes_there(
     assert "no credential" in there.text.partition("Asked with")[2][:60]
     service = (await client.get(f"/services/{service_id}", as_=admin)).json()
     assert service["base_url"] == sandbox.base
+
+
+async def test_form_when_fields_are_wrong_then_it_names_them_as_it_draws_them(
+    client: Api, admin: Person, sandbox: Sandbox
+) -> None:
+    fields = {
+        **MICHIGAN,
+        "base_url": sandbox.base,
+        "wait_limit_s": "soon",
+        "latitude": "north",
+    }
+    answer = await client.post(f"{LIST}/new", as_=admin, data=fields)
+
+    assert answer.status in {400, 422}
+    named = dict(re.findall(r'<li class="break"><a href="#f-([^"]+)">([^<]+)</a>', answer.text))
+    assert named["wait_limit_s"] == "Tell the owner after (days)"
+    assert named["latitude"] == "Latitude"
+    for place, label in named.items():
+        assert f'id="f-{place}"' in answer.text
+        assert re.search(rf'<label for="f-{re.escape(place)}">{re.escape(label)}', answer.text)

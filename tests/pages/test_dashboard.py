@@ -226,3 +226,28 @@ async def test_batch_when_shown_then_jobs_stand_side_by_side_and_act_together(
     gone = await client.post(f"{path}/delete", as_=alice)
     assert gone.headers["Location"] == "/ui/jobs?done=batch-deleted"
     assert (await client.get(path, as_=alice)).status == 404
+
+
+async def test_services_when_there_are_very_many_then_the_worst_stand_first_and_all_are_counted(
+    client: Api, deps: Deps, alice: Person, admin: Person
+) -> None:
+    await deps.pool.execute(
+        "insert into services (slug, name, api_type, base_url, health)"
+        " select 's' || n, 'Service ' || lpad(n::text, 3, '0'), 'michigan', 'https://s' || n || '.example', 'up'"
+        " from generate_series(1, 600) n"
+    )
+    await deps.pool.execute("update services set health = 'down' where slug = 's599'")
+    await deps.pool.execute("update services set maintenance = true where slug = 's598'")
+    await deps.pool.execute("update services set is_active = false where slug = 's1'")
+
+    board = (await client.get("/ui/", as_=alice)).text
+    assert board.index("Service 599") < board.index("Service 598") < board.index("Service 002")
+    assert "1 down, 1 maintenance, 597 up" in board
+    assert '<a href="/ui/services">All 599</a>' in board
+    assert "Service 001" not in board
+
+    overview = (await client.get("/ui/admin/", as_=admin)).text
+    assert overview.index("Service 599") < overview.index("Service 598")
+    assert "1 down, 1 maintenance, 597 up, 1 switched off" in overview
+    assert "597 of 599" in overview
+    assert '<a href="/ui/admin/services">All 600</a>' in overview

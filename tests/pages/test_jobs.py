@@ -233,3 +233,19 @@ async def test_list_when_batches_are_grouped_then_their_jobs_stand_together(
     assert shown(page) == ["Gamma", "Beta", "alpha"]
     assert "2 jobs on this page" in page.text
     assert page.text.count(f"/ui/batches/{batch}") == 3
+
+
+async def test_filter_when_services_are_offered_then_only_those_with_jobs_and_the_chosen_one(
+    client: Api, deps: Deps, alice: Person, bob: Person
+) -> None:
+    desk = await make_desk(deps, alice)
+    other = await make_desk(deps, bob)
+    await submitted(deps, client, alice, desk)
+    choice = '<option value="{}"'
+
+    page = (await client.get("/ui/jobs", as_=alice)).text
+    assert choice.format(desk.service.id) in page
+    assert choice.format(other.service.id) not in page
+
+    page = (await client.get(f"/ui/jobs?service_id={other.service.id}", as_=alice)).text
+    assert f"{choice.format(other.service.id)} selected" in page

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.models import Job
 from app.genotypes.findings import InspectionError
-from app.genotypes.inspector import Inspector
+from app.genotypes.inspector import Hear, Inspector
 from app.genotypes.quality import VERSION, Analysis, ResultFile
 from app.usecases.analyses import LEASE_S, MAX_ATTEMPTS, compute_analysis, get_analysis
 from app.usecases.deps import Actor, Deps
@@ -67,7 +67,9 @@ async def test_analysis_when_a_slow_worker_has_lost_its_lease_then_its_answer_is
 ) -> None:
     analyse = Inspector.analyse
 
-    async def late(self: Inspector, files: Sequence[ResultFile], timeout_s: float) -> Analysis:
+    async def late(
+        self: Inspector, files: Sequence[ResultFile], timeout_s: float, hear: Hear
+    ) -> Analysis:
         with monkeypatch.context() as patched:
             patched.setattr(Inspector, "analyse", analyse)
             clock.move(seconds=LEASE_S + 1)
@@ -76,7 +78,7 @@ async def test_analysis_when_a_slow_worker_has_lost_its_lease_then_its_answer_is
                 job.id,
                 deps.now() + timedelta(hours=1),
             )
-        return await analyse(self, files, timeout_s)
+        return await analyse(self, files, timeout_s, hear)
 
     await get_analysis(deps, Actor(alice.user), job.id)
     monkeypatch.setattr(Inspector, "analyse", late)

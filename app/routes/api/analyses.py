@@ -10,6 +10,7 @@ from aiohttp import web
 
 from app.core.errors import NotFound
 from app.genotypes.quality import Analysis
+from app.genotypes.tally import AF_BINS
 from app.usecases.analyses import get_analysis
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint, json_response
 
@@ -17,10 +18,14 @@ _ID = f"{{id:{UUID_PATTERN}}}"
 
 
 class AnalysisOut(msgspec.Struct, kw_only=True):
-    """`state`: computing, done or failed (`error` says why)."""
+    """`state`: computing, done or failed (`error` says why).
+
+    `progress` (0 to 1) is the share of the files that was read; null while the analysis waits for its turn, and when it is over.
+    """
 
     job_id: str
     state: str
+    progress: float | None
     error: str | None
     computed_at: Any
     result: Analysis | None
@@ -30,7 +35,15 @@ class TableQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which table."""
 
     table: Literal[
-        "r2", "maf", "chromosomes", "windows", "typed", "suspects", "excluded", "chunks"
+        "r2",
+        "maf",
+        "frequencies",
+        "chromosomes",
+        "windows",
+        "typed",
+        "suspects",
+        "excluded",
+        "chunks",
     ] = "r2"
 
 
@@ -41,6 +54,7 @@ async def get(call: Call) -> web.Response:
     out = AnalysisOut(
         job_id=str(found.job.id),
         state=state,
+        progress=found.progress,
         error=found.error,
         computed_at=found.computed_at,
         result=found.result,
@@ -78,6 +92,10 @@ def table_of(result: Analysis, name: str) -> tuple[Sequence[str], Iterable[Seque
         ]
         return ["r2_from", *bins], (
             [place / 100, *(row[place] for row in result.r2_by_maf)] for place in range(100)
+        )
+    if name == "frequencies":
+        return ["alt_frequency_from", "sites"], (
+            [place / AF_BINS, n] for place, n in enumerate(result.frequencies)
         )
     if name == "typed":
         return ["er2_from", "r2_from", "sites"], (

@@ -12,7 +12,6 @@ from app.core.errors import InvalidInput
 from app.core.listing import ORDER_WORDS, gather
 from app.routes.pages.job_filters import JOBS, TABS, ListQuery, ListView
 from app.usecases import job_lists
-from app.usecases.catalogue import EVERY_SERVICE, list_services
 from app.usecases.job_lists import JobPage
 from app.web.endpoint import UUID_PATTERN, Call, Endpoint
 from app.web.pages import action, is_fragment, page, render, safe_next
@@ -39,9 +38,7 @@ async def show(call: Call) -> web.Response:
     context = _context(view, found)
     if is_fragment(call.request):
         return await render(call, "_partials/job_list.html", **context)
-    services, _ = await list_services(
-        call.deps, is_active=None, api_type=None, limit=EVERY_SERVICE, offset=0
-    )
+    services = await job_lists.list_services(call.deps, call.actor, view.service_id)
     return await render(
         call, "pages/jobs.html", services=services, orders=ORDER_WORDS.items(), **context
     )

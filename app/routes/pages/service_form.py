@@ -26,6 +26,30 @@ _NEEDED_NUMBERS = ("poll_interval_s", "wait_limit_s")
 _PLACES = re.compile(r"`([^`]+)`")
 _BESIDE = frozenset({"allow_insecure"})
 """What a schema has and is set beside it."""
+LABELS = {
+    "name": "Name",
+    "slug": "Short name",
+    "description": "Description",
+    "base_url": "Base URL",
+    "allow_insecure": "Allow plain http",
+    "country": "Country",
+    "institution": "Institution",
+    "city": "City",
+    "location": "Place in words",
+    "latitude": "Latitude",
+    "longitude": "Longitude",
+    "credential_kind": "What it asks for",
+    "credential_policy": "Whose it is",
+    "shared_users": "And with these users",
+    "poll_interval_s": "Ask after a job every (seconds)",
+    "wait_limit_s": "Tell the owner after (days)",
+    "max_remote_jobs": "Jobs of an account at a time",
+    "supported_builds": "Genome builds of the input",
+    "shared_with": "Shared with",
+    "api_token": "Token",
+    "api_config": "What this kind of service can be told",
+}
+"""What the fields are called, on the page and where it is said that one is wrong."""
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -93,9 +117,17 @@ class ServiceForm(Form):
         self.message = _mended(self.message or "")
         return self
 
+    def label(self, place: str) -> str:
+        """Give what a field is called, those of the dialect's own settings with the groups that they are in."""
+        if place.startswith(f"{CONFIG}."):
+            return ", ".join(schema_form.labels_of(place, self.config)) or LABELS[CONFIG]
+        return LABELS.get(place) or LABELS.get(place.partition(".")[0]) or "The form"
+
     def _field_of(self, place: str) -> str:
         if place == f"{CONFIG}.api_token":
             return "api_token"
+        if place.startswith("shared_with.users"):
+            return "shared_users"
         if place.startswith(CONFIG):
             return schema_form.nearest(place, self.config) or place
         return place
