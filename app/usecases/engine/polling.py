@@ -147,7 +147,7 @@ async def _observe(deps: Deps, remote: Remote, job: Job, status: RemoteStatus) -
     change = _change(deps, remote, job, status)
     written = None
     if change is not None:
-        written = await apply(deps, job, change, seen=job.updated_at)
+        written = await apply(deps, job, change, seen=job.updated_at, is_seen_again=True)
     if status.state is RemoteState.DEAD and (change is None or written is not None):
         await _restart(deps, remote, written or job)
     return int(written is not None)
