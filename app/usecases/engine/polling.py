@@ -23,7 +23,7 @@ from app.usecases.engine.remote import Remote, open_remote, poll_interval, retry
 log = structlog.get_logger(__name__)
 
 MAX_SINGLE_LOOKS = 20
-CHANGES_AT_A_TIME = 8
+CHANGES_AT_A_TIME = 16
 JOBS_AT_A_TIME = 200
 TELL_OUTAGE_AFTER = 3
 MAX_RESTARTS = 5
