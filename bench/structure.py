@@ -169,8 +169,6 @@ async def main() -> int:
                 ):
                     delays = await _follow(path, inspector, rate, given.rounds)
                     report.row(f"{kind}: last byte to verdict, {name}", delays)
-                    if name == "40 MB/s":
-                        report.bar(f"{kind}: … in s", statistics.median(delays), at_most=0.25)
         finally:
             await inspector.close()
     return report.finish(given.out)

@@ -61,6 +61,10 @@ from new
 where j.id = new.id
 returning j.*
 
+-- name: commit_without_waiting
+-- Let this transaction's commit return before it is on the disk. A crash of the database may lose it, whole, and nothing before it.
+select set_config('synchronous_commit', 'off', true)
+
 -- name: insert_status_update
 -- Tell a change to the job's owner; a trigger announces it to all processes.
 insert into job_status_updates (job_id, user_id, status, stage, progress_percentage, message)

@@ -28,7 +28,7 @@ STEP_BYTES = 1024 * 1024
 """So much must have arrived before it is looked at: what is left at the end takes 20 ms."""
 MAX_FILES = 16
 """Files that one follower has in hand; each takes it some MiB of memory."""
-NICENESS = 10
+NICENESS = 5
 _LOOK_EVERY_S = 0.05
 _STEP_TIMEOUT_S = 60.0
 """A step takes 0.1 s, and the first one the start of the process as well: what takes so long hangs."""

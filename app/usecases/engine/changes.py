@@ -77,10 +77,21 @@ def _patch(job: Job, change: Change, now: datetime) -> dict[str, Any]:
 
 
 async def apply(
-    deps: Deps, job: Job, change: Change, *, seen: datetime | None = None
+    deps: Deps,
+    job: Job,
+    change: Change,
+    *,
+    seen: datetime | None = None,
+    is_seen_again: bool = False,
 ) -> Job | None:
-    """Write a change in a transaction of its own; None when somebody else moved the job. `seen` as in `record`."""
+    """Write a change in a transaction of its own; None when somebody else moved the job. `seen` as in `record`.
+
+    `is_seen_again` says that the next look would bring it once more: then the commit does not wait for the disk, which many
+    commits that tell owners would do one after another.
+    """
     async with deps.pool.acquire() as conn, conn.transaction():
+        if is_seen_again:
+            await ENGINE.commit_without_waiting.value(conn)
         written = await record(deps, conn, job, change, seen=seen)
     if written is not None:
         await hand_on(deps, job, written, change)

@@ -23,7 +23,7 @@ from app.usecases.engine.remote import Remote, open_remote, poll_interval, retry
 log = structlog.get_logger(__name__)
 
 MAX_SINGLE_LOOKS = 20
-CHANGES_AT_A_TIME = 8
+CHANGES_AT_A_TIME = 16
 JOBS_AT_A_TIME = 200
 TELL_OUTAGE_AFTER = 3
 MAX_RESTARTS = 5
@@ -147,7 +147,7 @@ async def _observe(deps: Deps, remote: Remote, job: Job, status: RemoteStatus) -
     change = _change(deps, remote, job, status)
     written = None
     if change is not None:
-        written = await apply(deps, job, change, seen=job.updated_at)
+        written = await apply(deps, job, change, seen=job.updated_at, is_seen_again=True)
     if status.state is RemoteState.DEAD and (change is None or written is not None):
         await _restart(deps, remote, written or job)
     return int(written is not None)
