@@ -39,6 +39,7 @@ from app.usecases.deps import Deps
 from app.usecases.engine.clock import DatabaseClock
 from app.usecases.engine.leases import give_leases_back
 from app.usecases.events import EventHub
+from app.usecases.recent import MAX_AGE_S, RecentUsers
 
 log = structlog.get_logger(__name__)
 
@@ -183,6 +184,7 @@ async def open_platform(
             enqueue=enqueuer,
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             now=clock,
+            recent_users=RecentUsers(MAX_AGE_S),
         )
         events = EventHub(pool)
         await _background(stack, events.run(), "events")

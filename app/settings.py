@@ -54,7 +54,7 @@ class Settings:
     log_format: str = "auto"
     log_level: str = "info"
 
-    pool_size: int = 24
+    pool_size: int = 32
     worker_max_steps: int = 64
     service_max_steps: int = 4
     lease_s: float = 60.0

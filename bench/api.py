@@ -1,14 +1,11 @@
 """How fast the API answers: one job, against tuned FastAPI; and a list, of 10 jobs and of 100,000.
 
-`python -m bench.api [--seconds 4] [--rounds 5] [--json FILE] [--python BIN]` starts a server of ours and one of bench/api_peer.py
-(with BIN, the Python of the bench venv) over one database and lets wrk ask them in turn over 32 connections. The rate limit is
+`python -m bench api [--seconds 4]` starts a server of ours and one of bench/api_peer.py (in the bench venv) over one database and lets wrk ask them in turn over 32 connections. The rate limit is
 off. Ours does all that it does elsewhere: it looks whether the token was revoked, counts for the metrics, and gives the input
 files; only its log is at «warning». Bars: twice as many answers as the peer; the lists within 1.2 of each other.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import re
 import socket
@@ -23,12 +20,13 @@ import asyncpg
 
 from app.lifespan import open_servers
 from app.settings import Settings
+from bench.peers import PYTHON
+from bench.runner import begin, parser, run
 from bench.server import JWT_SECRET, Bench
 from tests.e2e.processes import Scene
 
 CONNECTIONS = 32
 NO_RATE_LIMIT = {"FIP_RATE_LIMIT_PER_MINUTE": "1000000000"}
-BENCH_PYTHON = ".venv-bench/bin/python"
 
 
 async def wrk(url: str, token: str, seconds: int) -> dict[str, float]:
@@ -110,51 +108,42 @@ def _ratio(above: list[dict[str, float]], below: list[dict[str, float]]) -> floa
     return statistics.median(a["per_s"] / b["per_s"] for a, b in zip(above, below, strict=True))
 
 
-async def run(seconds: int, rounds: int, python: str, many: int) -> dict[str, object]:
-    """Measure; give the figures."""
+async def main() -> int:
+    """Measure; give the exit status."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--seconds", type=int, default=4, help="length of a turn")
+    arguments.add_argument("--many", type=int, default=100_000, help="jobs of the longer list")
+    given = arguments.parse_args()
+    report = begin("api", given)
     async with _open_bench() as (scene, pool, database):
         bench = Bench(scene, pool, 0, 0, 0)
         few_id, few_token = await bench.user()
         many_id, many_token = await bench.user()
         (job, *_) = await bench.fill(few_id, 10)
-        await bench.fill(many_id, many)
-        async with open_peer(python, database) as peer:
+        await bench.fill(many_id, given.many)
+        async with open_peer(str(PYTHON), database) as peer:
             found = await compare(
                 {
-                    "ours": (f"{scene.base}/jobs/{job}", few_token),
-                    "fastapi": (f"{peer}/jobs/{job}", few_token),
-                    "list_of_few": (f"{scene.base}/jobs?limit=10", few_token),
-                    "list_of_many": (f"{scene.base}/jobs?limit=10", many_token),
+                    "GET /jobs/ID": (f"{scene.base}/jobs/{job}", few_token),
+                    "FastAPI": (f"{peer}/jobs/{job}", few_token),
+                    "GET /jobs, 10 jobs": (f"{scene.base}/jobs?limit=10", few_token),
+                    f"GET /jobs, {given.many:,} jobs": (
+                        f"{scene.base}/jobs?limit=10",
+                        many_token,
+                    ),
                 },
-                seconds,
-                rounds,
+                given.seconds,
+                given.rounds,
             )
-    medians = {
-        name: {key: statistics.median(each[key] for each in figures) for key in figures[0]}
-        for name, figures in found.items()
-    }
-    return {
-        "over_fastapi": _ratio(found["ours"], found["fastapi"]),
-        "few_over_many": _ratio(found["list_of_few"], found["list_of_many"]),
-        "medians": medians,
-        "rounds": found,
-    }
-
-
-def main() -> None:
-    """Read the arguments, measure, print, and write the JSON."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--many", type=int, default=100_000)
-    parser.add_argument("--python", default=BENCH_PYTHON)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    results = asyncio.run(run(args.seconds, args.rounds, args.python, args.many))
-    print(json.dumps({key: value for key, value in results.items() if key != "rounds"}, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
+    for name, figures in found.items():
+        report.row(f"{name}: seconds an answer", [1 / each["per_s"] for each in figures])
+        middle = {key: statistics.median(each[key] for each in figures) for key in figures[0]}
+        report.note(f"{name}: {middle['per_s']:,.0f}/s, p50 {middle['p50_ms']:.1f} ms, p99 {middle['p99_ms']:.1f} ms")  # fmt: skip
+    ours, theirs, few, many = found.values()
+    report.bar("over FastAPI", _ratio(ours, theirs), at_least=2.0)
+    report.bar("the longer list, times as slow", _ratio(few, many), at_most=1.2)
+    return report.finish(given.out)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -24,7 +24,7 @@ _COLUMNS = (
     " external_job_id, error_code, error_message, error_action, queue_position, retry_of, batch_id, created_at, updated_at,"
     " started_at, completed_at"
 )
-_QUERY = "select " + _COLUMNS + " from imputation_jobs where id = $1 and user_id = $2"
+_QUERY = f"select {_COLUMNS} from imputation_jobs where id = $1 and user_id = $2"  # noqa: S608 - constants
 
 
 @asynccontextmanager

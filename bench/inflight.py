@@ -1,16 +1,15 @@
-"""How soon one process sees changes of many remote jobs, and what that costs: 5,000 WES runs and 5,000 Michigan jobs together.
+"""How soon one process sees changes of 10,000 remote jobs, and what that costs: of 5,000 accounts, and all of one.
 
-`python -m bench.inflight [--runs N] [--jobs N] [--interval S] [--window S] [--changing SHARE] [--json FILE]` starts the platform
-whole in this process (embedded PostgreSQL and Valkey are its children) and, in a process of its own, remote servers that speak both
-dialects. The share `--changing` of the jobs begins to run, each at a moment of its own within the window. The lag is from that moment
-to the row that tells its owner; the CPU share is that of this process alone, of one core, during the window. The real adapters, HTTP,
-poller and database are used; nothing is faked but the remotes. On a machine that is busy otherwise the lag says little.
+`python -m bench inflight` starts the platform whole in this process (embedded PostgreSQL and Valkey are its children) and, in a
+process of its own, remote servers that speak Michigan's dialect, and WES (`--runs`). The share `--changing` of the jobs begins to
+run, each at a moment of its own within the window. The lag is from that moment to the row that tells its owner; the CPU share is
+that of this process alone, of one core, during the window. The real adapters, HTTP, poller, database and web server are used, and a
+client asks for a job 20 times a second meanwhile; nothing is faked but the remotes. On a busy machine the lag says little.
 """
 
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -21,22 +20,27 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import asyncpg
 from aiohttp import web
 
+from app.commands.serve import start_web
 from app.lifespan import open_platform
 from app.logs import configure_logging
 from app.settings import Settings
 from app.usecases.credentials import Secret, own_context, seal_secret
 from app.usecases.deps import Deps
+from bench.runner import Report, begin, parser, run, share
 
 SERVICES = 5
 """Of each kind."""
-MICHIGAN_JOBS_EACH = 3
-"""As many as public servers allow an account at a time."""
+MICHIGAN_JOBS_EACH = 2
+"""Of 5,000 accounts; public servers allow an account up to 3 at a time."""
 WES_RUNS_EACH = 20
 WARM_UP_INTERVALS = 1.5
 LIMIT_CPU = 40.0
+LIMIT_API_MS = 5.0
+PROBES_PER_S = 20.0
 
 # The remotes, in a process of their own
 
@@ -115,10 +119,11 @@ async def start_remotes(window: float, changing: float) -> tuple[Process, str]:
 # What is in flight
 
 
-async def fill(deps: Deps, base: str, kind: str, first: int, count: int, interval_s: float) -> None:
-    """Write services, users, credentials, accounts, and jobs that are at the remote."""
+async def fill(
+    deps: Deps, base: str, kind: str, first: int, count: int, interval_s: float, each: int
+) -> None:
+    """Write services, users, credentials, accounts of `each` so many, and jobs that are at the remote."""
     is_wes = kind == "ga4gh_wes"
-    each = WES_RUNS_EACH if is_wes else MICHIGAN_JOBS_EACH
     url = f"{base}/ga4gh/wes/v1" if is_wes else base
     config: dict[str, Any] = {}
     if is_wes:
@@ -182,9 +187,42 @@ async def _fill_account(
 # Measuring
 
 
-def share(values: list[float], part: float) -> float:
-    """Give a percentile of sorted values."""
-    return values[min(len(values) - 1, int(part * len(values)))] if values else float("nan")
+async def _ask_for(deps: Deps, port: int) -> tuple[str, str]:
+    """Give the address of a job, and a token of its owner."""
+    row = await deps.pool.fetchrow(
+        "select j.id, u.id as user_id, u.username from imputation_jobs j join users u on u.id = j.user_id limit 1"
+    )
+    assert row is not None
+    token = deps.tokens.issue(row["user_id"], row["username"], 0, datetime.now(UTC))
+    return f"http://127.0.0.1:{port}/jobs/{row['id']}", token
+
+
+async def _probe_apart(url: str, token: str, seconds: float) -> dict[str, float]:
+    """Ask, from a process of its own, for so long; give the latencies in milliseconds."""
+    arguments = ("-m", "bench.inflight", "--probe", url, token, str(seconds))
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE)
+    said, _ = await process.communicate()
+    found: dict[str, float] = json.loads(said)
+    return found
+
+
+async def probe(url: str, token: str, seconds: float) -> None:
+    """Ask one after another; print the latencies."""
+    took: list[float] = []
+    end = time.monotonic() + seconds
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
+        while (began := time.monotonic()) < end:
+            async with session.get(url) as answer:
+                answer.raise_for_status()
+                await answer.read()
+            took.append(1000 * (time.monotonic() - began))
+            await asyncio.sleep(max(0.0, began + 1 / PROBES_PER_S - time.monotonic()))
+    took.sort()
+    print(
+        json.dumps(
+            {name: round(share(took, part), 2) for name, part in (("p50", 0.5), ("p99", 0.99))}
+        )
+    )
 
 
 async def lags(
@@ -210,7 +248,7 @@ async def lags(
     return {kind: sorted(values) for kind, values in found.items()}, missed
 
 
-async def run(arguments: argparse.Namespace) -> dict[str, Any]:
+async def measure(arguments: argparse.Namespace, jobs_each: int) -> dict[str, Any]:
     """Measure; give the figures."""
     interval, window = arguments.interval, arguments.window
     with tempfile.TemporaryDirectory(prefix="fip-bench-") as folder:
@@ -218,6 +256,8 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
             data_dir=Path(folder),
             allowed_networks=(ip_network("127.0.0.0/8"),),
             log_level="error",
+            port=0,
+            rate_limit_per_minute=1_000_000_000,
             credential_check_interval_s=0.0,
             min_free_bytes=1_000_000,
         )
@@ -226,17 +266,20 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         assert process.stdin is not None
         try:
             async with open_platform(settings, work=False) as idle:
-                await fill(idle.deps, base, "michigan", 0, arguments.jobs, interval)
-                runs_from = arguments.jobs
-                await fill(idle.deps, base, "ga4gh_wes", runs_from, arguments.runs, interval)
+                jobs, runs = arguments.jobs, arguments.runs
+                await fill(idle.deps, base, "michigan", 0, jobs, interval, jobs_each)
+                await fill(idle.deps, base, "ga4gh_wes", jobs, runs, interval, WES_RUNS_EACH)
                 await idle.deps.pool.execute("analyze")
             start = time.time() + WARM_UP_INTERVALS * interval + 2.0
             process.stdin.write(f"{start}\n".encode())
             async with open_platform(settings) as platform:
+                web_server = await start_web(platform)
+                question = await _ask_for(platform.deps, web_server.addresses[0][1])
                 await asyncio.sleep(start - time.time())
                 began, cpu = time.monotonic(), time.process_time()
-                await asyncio.sleep(window)
+                answers = await _probe_apart(*question, window)
                 used = (time.process_time() - cpu) / (time.monotonic() - began)
+                await web_server.cleanup()
                 await asyncio.sleep(interval + 3.0)
                 by_kind, missed = await lags(platform.deps.pool, start, window, arguments.changing)
                 accounts = await platform.deps.pool.fetchval(
@@ -245,64 +288,54 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         finally:
             process.stdin.close()
             await process.wait()
-    everything = sorted(value for values in by_kind.values() for value in values)
     return {
-        "measured_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
-        "cores": os.cpu_count(),
-        "load_average_1m": round(os.getloadavg()[0], 1),
-        "wes_runs": arguments.runs,
-        "michigan_jobs": arguments.jobs,
         "accounts": accounts,
-        "interval_s": interval,
-        "changes": len(everything) + missed,
-        "window_s": window,
-        "not_seen": missed,
-        "cpu_percent_of_a_core": round(100 * used, 1),
-        "lag_s": {
-            name: {f"p{part:g}": round(share(values, part / 100), 2) for part in (50, 99, 100)}
-            for name, values in (
-                ("all", everything),
-                ("wes", by_kind["run"]),
-                ("michigan", by_kind["job"]),
-            )
-        },
-        "holds": missed == 0
-        and share(everything, 0.99) <= interval + 1.0
-        and 100 * used < LIMIT_CPU,
+        "missed": missed,
+        "cpu": 100 * used,
+        "api_ms": answers,
+        "lag_s": sorted(value for values in by_kind.values() for value in values),
     }
 
 
-def show(figures: dict[str, Any]) -> None:
-    """Print the figures."""
-    print(
-        f"{figures['wes_runs']} WES runs + {figures['michigan_jobs']} Michigan jobs of {figures['accounts']} accounts,"
-        f" every {figures['interval_s']:g} s; {figures['changes']} changes in {figures['window_s']:g} s"
+def tell(report: Report, name: str, figures: dict[str, Any], interval: float) -> None:
+    """Judge the figures of one way to spread the jobs over accounts."""
+    lags_s, api_ms = figures["lag_s"], figures["api_ms"]
+    report.note(
+        f"{name}: {figures['accounts']:,} accounts; {len(lags_s):,} changes seen, at p50 after {share(lags_s, 0.5):.1f} s;"
+        f" GET /jobs/ID at p99 {api_ms['p99']:.1f} ms"
     )
-    for name, lag in figures["lag_s"].items():
-        print(f"lag, {name:<9} p50 {lag['p50']:6.2f} s   p99 {lag['p99']:6.2f} s   worst {lag['p100']:6.2f} s")  # fmt: skip
-    print(f"CPU             {figures['cpu_percent_of_a_core']:.1f} % of a core; changes not seen: {figures['not_seen']}")  # fmt: skip
-    print("holds" if figures["holds"] else f"does NOT hold: interval + 1 s at p99, {LIMIT_CPU:g} %")
+    report.bar(f"{name}: seen after s, p99", share(lags_s, 0.99), at_most=interval + 1)
+    report.bar(f"{name}: changes not seen", figures["missed"], at_most=0)
+    report.bar(f"{name}: % of a core", figures["cpu"], at_most=LIMIT_CPU)
+    report.bar(f"{name}: GET /jobs/ID, ms, p50", api_ms["p50"], at_most=LIMIT_API_MS)
 
 
-def main() -> None:
-    """Measure and print, or serve the remotes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5000)
-    parser.add_argument("--jobs", type=int, default=5000)
-    parser.add_argument("--interval", type=float, default=30.0)
-    parser.add_argument("--window", type=float, default=120.0)
-    parser.add_argument("--changing", type=float, default=0.2)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--serve", type=float, nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve is not None:
-        asyncio.run(serve(*arguments.serve))
-        return
-    figures = asyncio.run(run(arguments))
-    show(figures)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+async def main() -> int:
+    """Measure, or be the remotes or the client."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--runs", type=int, default=0, help="WES runs besides")
+    arguments.add_argument("--jobs", type=int, default=10_000, help="Michigan jobs")
+    arguments.add_argument("--interval", type=float, default=30.0)
+    arguments.add_argument("--window", type=float, default=120.0)
+    arguments.add_argument("--changing", type=float, default=0.2)
+    arguments.add_argument("--only", choices=("many", "one"), help="accounts")
+    arguments.add_argument("--serve", type=float, nargs=2, help=argparse.SUPPRESS)
+    arguments.add_argument("--probe", nargs=3, help=argparse.SUPPRESS)
+    given = arguments.parse_args()
+    if given.serve is not None:
+        await serve(*given.serve)
+        return 0
+    if given.probe is not None:
+        url, token, seconds = given.probe
+        await probe(url, token, float(seconds))
+        return 0
+    report = begin("inflight", given)
+    report.note("once each, however many rounds are asked for: a round is a few minutes long")
+    for name, each in (("many", MICHIGAN_JOBS_EACH), ("one", given.jobs)):
+        if given.only in (None, name):
+            tell(report, f"{name} account(s)", await measure(given, each), given.interval)
+    return report.finish(given.out)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

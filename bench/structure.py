@@ -1,6 +1,6 @@
 """The structure check of a bgzipped VCF against `bcftools index` and `bcftools query`, and while the file still arrives.
 
-`python -m bench.structure [--mb 100] [--rounds 5] [--json FILE]` writes two files of so many megabytes of made-up genotypes
+`python -m bench structure [--mb 100]` writes two files of so many megabytes of made-up genotypes
 (1,000 samples; GT alone, and GT:AD:DP:GQ:PL as sequencing gives), and reads each in turn with all three, interleaved. Ours is
 the worker process of the platform, warm as it is there; it checks every byte, where the two others only parse. Its memory is
 what its peak rises by. Bars: as fast as `bcftools index`, in one process, in 32 MiB.
@@ -9,13 +9,9 @@ Then the file grows as if it were being uploaded (40 MB/s, the 115 MB/s of a gig
 measured is the time from the last byte to the verdict.
 """
 
-import argparse
 import asyncio
-import contextlib
-import json
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,6 +20,7 @@ import numpy as np
 
 from app.genotypes.bgzf import BgzfWriter
 from app.genotypes.inspector import Inspector
+from bench.runner import Memory, Report, begin, interleave, parser, run, workplace
 
 SAMPLES = 1000
 MB = 1_000_000
@@ -70,10 +67,10 @@ def _make_sequenced(rng: np.random.Generator) -> Body:
     return body
 
 
-def write_file(path: Path, size_bytes: int, kind: str, seed: int = 1) -> None:
-    """Write a sorted VCF of chromosome 20 of about `size_bytes` compressed; `kind` is "gt" or "sequenced"."""
+def write_file(path: Path, size_bytes: int, *, is_sequenced: bool, seed: int = 1) -> None:
+    """Write a sorted VCF of chromosome 20 of about `size_bytes` compressed, with GT alone or with all that sequencing gives."""
     rng = np.random.default_rng(seed)
-    body = _make_sequenced(rng) if kind == "sequenced" else _phased
+    body = _make_sequenced(rng) if is_sequenced else _phased
     position, number = 60_000, 0
     with BgzfWriter(path) as out:
         out.write((_HEADER + "\t".join(f"S{n:05d}" for n in range(SAMPLES)) + "\n").encode())
@@ -86,16 +83,6 @@ def write_file(path: Path, size_bytes: int, kind: str, seed: int = 1) -> None:
             first = f"chr20\t{position}\trs{number}\t{_BASES[ref]}\t{_BASES[alt]}\t{int(rng.integers(30, 9999))}"
             out.write(f"{first}\tPASS\tAF={frequency:.4f}\t".encode())
             out.write(body(rng, frequency) + b"\n")
-
-
-def _worker_pid(inspector: Inspector) -> int:
-    pid, *_ = inspector.pids()  # the followers come behind it
-    return pid
-
-
-def _memory_kib(pid: int, field: str) -> int:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith(field)))
 
 
 async def _bcftools(*args: object) -> None:
@@ -112,39 +99,27 @@ async def _timed(work: Awaitable[object]) -> float:
     return time.perf_counter() - began
 
 
-async def _compare(path: Path, inspector: Inspector, rounds: int) -> dict[str, object]:
-    """Read the file with the three, in turn, `rounds` times behind one to warm up."""
+async def _compare(path: Path, inspector: Inspector, report: Report, kind: str) -> None:
+    """Read the file with the three, in turn."""
+    memory = Memory(inspector.pids()[0])  # the followers come behind it
     index = path.with_suffix(".tbi")
-    times: dict[str, list[float]] = {"ours": [], "index": [], "query": []}
-    rise_kib = 0
-    for number in range(rounds + 1):
-        pid = _worker_pid(inspector)
-        Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
-        before = _memory_kib(pid, "VmRSS")
-        took = {
-            "ours": await _timed(inspector.inspect(path, path.name)),
-            "index": await _timed(_bcftools("index", "-f", "-t", "-o", index, path)),
-            "query": await _timed(_bcftools("query", "-f", "%CHROM %POS %REF %ALT\n", path)),
-        }
-        rise_kib = max(rise_kib, _memory_kib(pid, "VmHWM") - before)
-        if number:
-            for name, seconds in took.items():
-                times[name].append(seconds)
+    memory.start()
+    taken = await interleave(
+        {
+            "ours": lambda: _timed(inspector.inspect(path, path.name)),
+            "index": lambda: _timed(_bcftools("index", "-f", "-t", "-o", index, path)),
+            "query": lambda: _timed(_bcftools("query", "-f", "%CHROM %POS %REF %ALT\n", path)),
+        },
+        report.rounds,
+    )
     size = path.stat().st_size
-    ratios = {
-        f"over_{peer}": statistics.median(
-            theirs / ours for theirs, ours in zip(times[peer], times["ours"], strict=True)
-        )
-        for peer in ("index", "query")
-    }
-    return {
-        "size_mb": size / MB,
-        "median_s": {name: statistics.median(each) for name, each in times.items()},
-        "mb_per_s": {name: size / MB / statistics.median(each) for name, each in times.items()},
-        **ratios,
-        "memory_rise_mib": rise_kib / 1024,
-        "rounds": times,
-    }
+    report.row(f"{kind}: structure check, one process", taken["ours"], size)
+    report.row(f"{kind}: bcftools index -t", taken["index"], size)
+    report.row(f"{kind}: bcftools query", taken["query"], size)
+    report.ratio(f"{kind}: over bcftools index", taken["ours"], taken["index"], 1.0)
+    over = [theirs / ours for ours, theirs in zip(taken["ours"], taken["query"], strict=True)]
+    report.note(f"{kind}: {statistics.median(over):.2f} times bcftools query")
+    report.bar(f"{kind}: memory rises by MiB", memory.rise_mib(), at_most=32)
 
 
 def _grow(source: Path, target: Path, rate: float | None) -> None:
@@ -157,8 +132,8 @@ def _grow(source: Path, target: Path, rate: float | None) -> None:
                 time.sleep(max(0.0, began + written / rate - time.monotonic()))
 
 
-async def _follow(path: Path, inspector: Inspector, rate: float | None, rounds: int) -> float:
-    """Give the median time from the last byte to the verdict."""
+async def _follow(path: Path, inspector: Inspector, rate: float | None, rounds: int) -> list[float]:
+    """Give the times from the last byte to the verdict."""
     delays = []
     growing = path.with_name("growing")
     for _ in range(rounds):
@@ -169,42 +144,37 @@ async def _follow(path: Path, inspector: Inspector, rate: float | None, rounds: 
             await asyncio.to_thread(_grow, path, growing, rate)
             delays.append(await _timed(following.finish()))
         growing.unlink()
-    return statistics.median(delays)
+    return delays
 
 
-async def run(mb: int, rounds: int) -> dict[str, object]:
-    """Measure; give the figures."""
-    results: dict[str, object] = {}
-    with tempfile.TemporaryDirectory(prefix="fip-bench-") as folder:
-        async with contextlib.AsyncExitStack() as stack:
-            inspector = Inspector(1)
-            stack.push_async_callback(inspector.close)
-            for kind in ("gt", "sequenced"):
-                path = Path(folder) / f"{kind}.vcf.gz"
-                await asyncio.to_thread(write_file, path, mb * MB, kind)
+async def main() -> int:
+    """Measure; give the exit status."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--mb", type=int, default=100, help="size of the files")
+    given = arguments.parse_args()
+    report = begin("structure", given)
+    size = given.mb * MB
+    with workplace(report, given.dir, 3 * size) as folder:
+        inspector = Inspector(1)
+        try:
+            for kind in ("GT", "GT:AD:DP:GQ:PL"):
+                path = folder / "genotypes.vcf.gz"
+                await asyncio.to_thread(write_file, path, size, is_sequenced=kind != "GT")
                 await inspector.inspect(path, path.name)
-                figures = await _compare(path, inspector, rounds)
-                delays: dict[str, float] = {}
-                for name, rate in (("40", 40.0 * MB), ("115", 115.0 * MB), ("unbound", None)):
-                    delays[name] = await _follow(path, inspector, rate, rounds)
-                figures["verdict_after_last_byte_s_at_mb_per_s"] = delays
-                path.unlink()
-                results[kind] = figures
-    return results
-
-
-def main() -> None:
-    """Read the arguments, measure, print, and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--mb", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    results = asyncio.run(run(args.mb, args.rounds))
-    print(json.dumps(results, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
+                await _compare(path, inspector, report, kind)
+                for name, rate in (
+                    ("40 MB/s", 40.0 * MB),
+                    ("115 MB/s", 115.0 * MB),
+                    ("full speed", None),
+                ):
+                    delays = await _follow(path, inspector, rate, given.rounds)
+                    report.row(f"{kind}: last byte to verdict, {name}", delays)
+                    if name == "40 MB/s":
+                        report.bar(f"{kind}: … in s", statistics.median(delays), at_most=0.25)
+        finally:
+            await inspector.close()
+    return report.finish(given.out)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -18,6 +18,16 @@ returning *
 -- A job of a user's.
 select * from imputation_jobs where id = :job_id and user_id = :user_id
 
+-- name: get_own_detail
+-- A job of a user's, and its input files as files.list_job_files gives them, as the text of JSON: it is read into records at once.
+select j.*, (
+    select json_agg(json_build_object('job_id', jf.job_id, 'file_id', jf.file_id, 'role', jf.role, 'name', jf.name, 'position', jf.position,
+        'shown_name', f.name, 'size_bytes', f.size_bytes, 'sha256', f.sha256, 'content_type', f.content_type,
+        'created_at', f.created_at) order by jf.position)::text
+    from job_files jf join files f on f.id = jf.file_id where jf.job_id = j.id and jf.role = 'input'
+) as inputs
+from imputation_jobs j where j.id = :job_id and j.user_id = :user_id
+
 -- name: get_input_count
 -- How many input files a job had.
 select input_count from imputation_jobs where id = :job_id
@@ -145,6 +155,20 @@ where user_id = :user_id
     and (:until::timestamptz is null or created_at < :until)
     and (:pattern::text is null or name ilike :pattern or description ilike :pattern or id::text ilike :pattern)
 group by status
+
+-- name: count_all
+-- Likewise for all jobs of a user, however many, from the tallies.
+select status, sum(jobs)::bigint as jobs from job_tallies where user_id = :user_id group by status having sum(jobs) > 0
+
+-- name: fold_tallies
+-- Make one tally of many, for users with more than a few. Every look sees either the many or the one.
+with gone as (
+    delete from job_tallies
+    where user_id in (select user_id from job_tallies group by user_id having count(*) > :most::bigint limit :users)
+    returning user_id, status, jobs
+)
+insert into job_tallies
+select user_id, status, sum(jobs) from gone group by user_id, status having sum(jobs) <> 0
 
 -- name: hold_user
 -- Let only one submission of a user's be counted at a time.

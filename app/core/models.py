@@ -33,11 +33,12 @@ def _plan(cls: Any) -> tuple[tuple[str, type[StrEnum] | None], ...]:
 
 def build(cls: type[T], row: Row) -> T:
     """Make a record from a row; columns named like fields are taken, words become enum members."""
-    values: dict[str, Any] = {}
-    for name, enum in _plan(cast("Any", cls)):
-        value = row[name]
-        values[name] = enum(value) if enum is not None and value is not None else value
-    return cls(**values)
+    plan = _plan(cast("Any", cls))
+    return cls(*[row[name] if enum is None else _word(enum, row[name]) for name, enum in plan])
+
+
+def _word(enum: type[StrEnum], value: str | None) -> StrEnum | None:
+    return None if value is None else enum(value)
 
 
 @dataclass(frozen=True, slots=True)

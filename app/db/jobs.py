@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from app.core.jobs import Status
 from app.core.listing import JobOrder
 from app.core.models import Job, StatusUpdate, build
@@ -29,6 +31,9 @@ class PlacedFile:
     sha256: str | None
     content_type: str
     created_at: datetime
+
+
+_read_files = msgspec.json.Decoder(list[PlacedFile]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,15 @@ async def find_own_job(db: Executor, job_id: UUID, user_id: int) -> Job | None:
     return build(Job, row) if row is not None else None
 
 
+async def find_own_detail(db: Executor, job_id: UUID, user_id: int) -> JobDetail | None:
+    """Give a job of a user's with its input files, in one round trip; or None."""
+    row = await JOBS.get_own_detail.row(db, job_id=job_id, user_id=user_id)
+    if row is None:
+        return None
+    inputs = _read_files(row["inputs"]) if row["inputs"] else []
+    return JobDetail(build(Job, row), inputs)
+
+
 async def list_own_jobs(
     db: Executor,
     user_id: int,
@@ -95,7 +109,10 @@ async def list_own_jobs(
 
 async def count_own_jobs(db: Executor, user_id: int, wanted: JobFilter) -> dict[Status, int]:
     """Give how many of a user's jobs that are meant, whatever their status, have which status."""
-    rows = await JOBS.count_jobs.rows(db, user_id=user_id, **wanted.values)
+    if any(value is not None for value in wanted.values.values()):
+        rows = await JOBS.count_jobs.rows(db, user_id=user_id, **wanted.values)
+    else:
+        rows = await JOBS.count_all.rows(db, user_id=user_id)
     return {Status(row["status"]): row["jobs"] for row in rows}
 
 

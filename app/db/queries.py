@@ -31,10 +31,13 @@ class Query:
     params: tuple[str, ...]
 
     def _args(self, values: dict[str, object]) -> list[object]:
-        if values.keys() != set(self.params):
-            odd = sorted(values.keys() ^ set(self.params))
-            raise TypeError(f"query {self.name}: missing or unknown parameters {odd}")
-        return [values[name] for name in self.params]
+        if len(values) == len(self.params):
+            try:
+                return [values[name] for name in self.params]
+            except KeyError:
+                pass
+        odd = sorted(values.keys() ^ set(self.params))
+        raise TypeError(f"query {self.name}: missing or unknown parameters {odd}")
 
     async def row(self, db: Executor, **values: object) -> asyncpg.Record | None:
         """Give the first row, or None."""

@@ -63,12 +63,12 @@ class Inspector:
     ) -> Following:
         """The check of a file that still grows; `count_bytes` gives how much of it stands. It says what `inspect` would."""
         limits = msgspec.structs.replace(self._limits, timeout_s=timeout_s)
-        follower = min(self._followers, key=lambda each: each.files)
+        follower = min(self._followers, key=lambda each: each.files, default=None)
 
         async def inspect(path: Path, display_name: str) -> VcfFacts:
             return await self.inspect(path, display_name, timeout_s)
 
-        idle = follower if follower.files < MAX_FILES else None
+        idle = follower if follower is not None and follower.files < MAX_FILES else None
         return Following(path, display_name, count_bytes, limits, idle, inspect)
 
     async def index(self, path: Path, timeout_s: float = 600.0) -> bytes | None:

@@ -1,6 +1,7 @@
 """The records of a VCF, checked line by line at the speed of the inflater.
 
-What makes it fast: the tabs of a whole batch are found at once, only the line that straddles two batches is
+On one processor it takes 1.4 times as much a second as `bcftools index` (GT alone; 2.3 times with GT:AD:DP:GQ:PL), which parses
+and checks little, and 0.7 and 1.15 times as much as `bcftools query` (bench/structure.py). What makes it fast: the tabs of a whole batch are found at once, only the line that straddles two batches is
 copied, only the first columns are split, and what is usual is recognised by one comparison.
 """
 

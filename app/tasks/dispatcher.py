@@ -11,13 +11,14 @@ from app.usecases.credential_checks import check_credentials
 from app.usecases.credential_watch import watch_ends
 from app.usecases.deps import Deps
 from app.usecases.engine.leases import DATABASE_AWAY
-from app.usecases.engine.upkeep import ask_overdue, check_services, tidy
+from app.usecases.engine.upkeep import ask_overdue, check_services, fold_tallies, tidy
 from app.usecases.outbox import is_mail_due
 from app.usecases.syncing import sync_due
 
 log = structlog.get_logger(__name__)
 
 MAX_PER_ROUND = 500
+FOLD_EVERY_S = 60.0
 TIDY_EVERY_S = 3600.0
 WATCH_EVERY_S = 60.0
 ANALYSES_PER_ROUND = 4
@@ -75,6 +76,7 @@ async def run_upkeep(deps: Deps) -> None:
         group.create_task(every(rounds, "overdue", lambda: ask_overdue(deps)))
         group.create_task(every(rounds / 5, "health", lambda: check_services(deps)))
         group.create_task(every(rounds, "descriptions", lambda: sync_due(deps)))
+        group.create_task(every(FOLD_EVERY_S, "tallies", lambda: fold_tallies(deps)))
         group.create_task(every(TIDY_EVERY_S, "tidy", lambda: tidy(deps)))
         group.create_task(every(WATCH_EVERY_S, "ends", lambda: watch_ends(deps)))
         group.create_task(every(WATCH_EVERY_S, "credentials", lambda: check_credentials(deps)))

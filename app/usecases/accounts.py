@@ -4,6 +4,7 @@ A token counts as long as its version is the user's: signing out, a new password
 every older token has ended at once.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -55,8 +56,11 @@ class ProfileChange(msgspec.Struct, frozen=True, kw_only=True):
     notification_preferences: Mapping[str, Any] | UnsetType = UNSET
 
 
-async def authenticate(deps: Deps, token: str, address: str) -> Actor:
-    """Give who sends this token. Raises NotAuthenticated: forged, expired, ended, or the account is disabled."""
+async def authenticate(deps: Deps, token: str, address: str, *, is_reading: bool = False) -> Actor:
+    """Give who sends this token. Raises NotAuthenticated: forged, expired, ended, or the account is disabled.
+
+    For one who `is_reading`, the user may be as of `app.usecases.recent.MAX_AGE_S` ago.
+    """
     try:
         claims = deps.tokens.read(token)
     except TokenRejected as error:
@@ -65,7 +69,12 @@ async def authenticate(deps: Deps, token: str, address: str) -> Actor:
                 "Your sign-in has expired", code="token_expired", action=_SIGN_IN
             ) from None
         raise _not_ours() from None
-    user = await db.find_user(deps.pool, claims.user_id)
+    user = deps.recent_users.find(claims.user_id) if is_reading else None
+    if user is None:
+        epoch, began = deps.recent_users.epoch, time.monotonic()
+        user = await db.find_user(deps.pool, claims.user_id)
+        if user is not None:
+            deps.recent_users.keep(user, epoch, began)
     if user is None or not user.is_active or user.token_version != claims.version:
         raise NotAuthenticated("Your sign-in has ended", code="token_revoked", action=_SIGN_IN)
     return Actor(user, address)

@@ -1,7 +1,7 @@
 """What every use case needs, built once at start, and who is asking."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from app.security.tokens import TokenSigner
 from app.security.vault import Vault
 from app.settings import Settings
 from app.storage import LocalStore
+from app.usecases.recent import RecentUsers
 
 
 class Enqueue(Protocol):
@@ -49,6 +50,7 @@ class Deps:
     owner: str
     """Names this process in leases; another process, or this one after a restart, has another."""
     now: Callable[[], datetime] = utc_now
+    recent_users: RecentUsers = field(default_factory=RecentUsers)
 
 
 @dataclass(frozen=True, slots=True)

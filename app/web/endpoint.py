@@ -100,10 +100,11 @@ class Endpoint:
     openapi: Mapping[str, Any] = field(default_factory=dict)
     """What joins the operation object in OpenAPI beyond what the row tells."""
 
-    @property
-    def plain_path(self) -> str:
-        """The path without the patterns of its parameters."""
-        return PATH_PARAM.sub(r"{\1}", self.path)
+    plain_path: str = field(init=False)
+    """The path without the patterns of its parameters."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain_path", PATH_PARAM.sub(r"{\1}", self.path))
 
     @property
     def route(self) -> str:

@@ -1,5 +1,7 @@
 """What Prometheus is told of requests. Labels are route patterns, never addresses, ids or names."""
 
+from functools import cache
+
 from prometheus_client import Counter, Histogram
 
 REQUESTS = Counter(
@@ -18,5 +20,15 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 def observe(method: str, route: str, status: int, seconds: float) -> None:
     """Count one answered request."""
     shown = method if method in _METHODS else "other"
-    REQUESTS.labels(shown, route, str(status)).inc()
-    SECONDS.labels(shown, route).observe(seconds)
+    _counter(shown, route, status).inc()
+    _histogram(shown, route).observe(seconds)
+
+
+@cache
+def _counter(method: str, route: str, status: int) -> Counter:
+    return REQUESTS.labels(method, route, str(status))
+
+
+@cache
+def _histogram(method: str, route: str) -> Histogram:
+    return SECONDS.labels(method, route)

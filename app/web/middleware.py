@@ -203,13 +203,19 @@ async def _find_actor(request: web.Request, handler: Handler) -> web.StreamRespo
     """Find who asks. A token that is not good is judged later, where the endpoint asks for one."""
     deps = request.app[DEPS]
     token = _token_of(request, deps.settings)
+    is_reading = request.method in _SAFE
     if token is not None:
         request[TOKEN] = token
+        address = request[CLIENT_ADDRESS]
         try:
-            request[ACTOR] = await authenticate(deps, token, request[CLIENT_ADDRESS])
+            request[ACTOR] = await authenticate(deps, token, address, is_reading=is_reading)
         except NotAuthenticated as error:
             request[_REFUSAL] = error
-    return await handler(request)
+    try:
+        return await handler(request)
+    finally:
+        if not is_reading:  # it may have changed somebody's standing, or ended a token
+            deps.recent_users.forget()
 
 
 def _token_of(request: web.Request, settings: Settings) -> str | None:

@@ -31,7 +31,10 @@ class Desk:
 
 
 class ThreadInspector(Inspector):
-    """Checks in a thread: starting a worker process takes each test a second."""
+    """Checks in a thread, afterwards: starting a worker process takes each test a second."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=0)
 
     async def inspect(self, path: Path, display_name: str, timeout_s: float = 600.0) -> VcfFacts:
         limits = InspectLimits(timeout_s=timeout_s)

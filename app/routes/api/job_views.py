@@ -1,12 +1,15 @@
 """Jobs and what belongs to them, as clients see them."""
 
+from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
 from app.core.jobs import Stage, Status
+from app.core.models import Job
 from app.db.jobs import JobDetail, PlacedFile
 from app.usecases.jobs import JobLog
 from app.usecases.results import Results
@@ -70,7 +73,7 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, detail: JobDetail, now: datetime) -> "JobOut":
         """Show a job as it is `now`."""
         job = detail.job
-        own = {name: getattr(job, name) for name in cls.__struct_fields__ if hasattr(job, name)}
+        own = dict(zip(_SHOWN, _read_shown(job), strict=True))
         running = None
         if job.started_at is not None:
             ran = (job.completed_at or now) - job.started_at
@@ -87,6 +90,10 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
             input_files=files,
             execution_time_seconds=running,
         )
+
+
+_SHOWN = tuple({field.name for field in fields(Job)}.intersection(JobOut.__struct_fields__))
+_read_shown = attrgetter(*_SHOWN)
 
 
 class StatusUpdateOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """One look at all jobs that an account has at its service. PostgreSQL is written only when something changed."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,8 @@ from app.usecases.engine.remote import Remote, open_remote, poll_interval, retry
 log = structlog.get_logger(__name__)
 
 MAX_SINGLE_LOOKS = 20
+CHANGES_AT_A_TIME = 8
+JOBS_AT_A_TIME = 200
 TELL_OUTAGE_AFTER = 3
 MAX_RESTARTS = 5
 
@@ -72,28 +75,36 @@ async def _look(deps: Deps, remote: Remote, jobs: list[Job], interval_s: float) 
     ids = [job.external_job_id for job in jobs if job.external_job_id]
     listed = await remote.adapter.status_many(ids)
     changed, seen, singles = 0, 0, 0
+    moved: list[tuple[Job, RemoteStatus]] = []
     trouble: AdapterError | None = None
-    for job in jobs:
+    for number, job in enumerate(jobs):
+        if not number % JOBS_AT_A_TIME:
+            await asyncio.sleep(0)  # requests are answered between
         status = _listed(listed, job)
-        if status is None:
-            if singles >= MAX_SINGLE_LOOKS:
-                continue
-            singles += 1
-            try:
-                status = await remote.adapter.status(job.external_job_id or "")
-            except CredentialRejected as error:
-                # The list was given: it is this job alone that the account may not see.
-                changed += await _hold(
-                    deps, job, goes_on(remote.account, refused(remote, error.reason))
-                )
-                continue
-            except AdapterError as error:
-                # One job that the service cannot tell about must not hide the others.
-                trouble = error
-                await _forget_missing(deps, [job])
-                continue
+        if status is not None:
+            seen += 1
+            if _is_news(deps, remote, job, status):
+                moved.append((job, status))
+            continue
+        if singles >= MAX_SINGLE_LOOKS:
+            continue
+        singles += 1
+        try:
+            status = await remote.adapter.status(job.external_job_id or "")
+        except CredentialRejected as error:
+            # The list was given: it is this job alone that the account may not see.
+            changed += await _hold(
+                deps, job, goes_on(remote.account, refused(remote, error.reason))
+            )
+            continue
+        except AdapterError as error:
+            # One job that the service cannot tell about must not hide the others.
+            trouble = error
+            await _forget_missing(deps, [job])
+            continue
         seen += 1
         changed += await _observe(deps, remote, job, status)
+    changed += await _observe_all(deps, remote, moved)
     if trouble is not None and not seen:
         raise trouble
     return Look(len(jobs), changed, failed=False, interval_s=interval_s)
@@ -107,10 +118,33 @@ def _listed(seen: Mapping[str, RemoteStatus], job: Job) -> RemoteStatus | None:
     return status
 
 
-async def _observe(deps: Deps, remote: Remote, job: Job, status: RemoteStatus) -> int:
+def _is_news(deps: Deps, remote: Remote, job: Job, status: RemoteStatus) -> bool:
+    return status.state is RemoteState.DEAD or _change(deps, remote, job, status) is not None
+
+
+def _change(deps: Deps, remote: Remote, job: Job, status: RemoteStatus) -> Change | None:
     settle = timedelta(seconds=deps.settings.settle_wait_s)
     lost_after = timedelta(seconds=remote.adapter.capabilities.lost_after_s)
-    change = observe(job, status, remote.name, deps.now(), settle, lost_after)
+    return observe(job, status, remote.name, deps.now(), settle, lost_after)
+
+
+async def _observe_all(deps: Deps, remote: Remote, moved: list[tuple[Job, RemoteStatus]]) -> int:
+    """Write what became of jobs, some at a time; give how many changed. Each is a transaction, which waits for the disk."""
+    changed = 0
+    for start in range(0, len(moved), CHANGES_AT_A_TIME):
+        some = moved[start : start + CHANGES_AT_A_TIME]
+        results = await asyncio.gather(
+            *(_observe(deps, remote, job, status) for job, status in some), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            changed += result
+    return changed
+
+
+async def _observe(deps: Deps, remote: Remote, job: Job, status: RemoteStatus) -> int:
+    change = _change(deps, remote, job, status)
     written = None
     if change is not None:
         written = await apply(deps, job, change, seen=job.updated_at)

@@ -12,6 +12,7 @@ from app.core.jobs import Event, Stage, unchanged
 from app.core.models import Job, Service, build
 from app.core.notices import NoticeEvent
 from app.db.engine import ENGINE
+from app.db.jobs import JOBS
 from app.db.queries import Connection
 from app.db.services import lock_service
 from app.usecases.deps import Deps
@@ -31,6 +32,8 @@ IDEMPOTENCY_KEPT = timedelta(days=1)
 NOTICES_KEPT = timedelta(days=365)
 READ_NOTICES_KEPT = timedelta(days=90)
 MAILS_KEPT = timedelta(days=30)
+TALLIES_KEPT = 32
+MAX_FOLDED_USERS = 1000
 TEMPORARY_KEPT_S = 86_400.0
 
 
@@ -129,6 +132,11 @@ async def note_look(
     if verdict.recovered:
         await service_recovered(conn, service.id)
     return verdict.state
+
+
+async def fold_tallies(deps: Deps) -> None:
+    """Make few rows of the many that say how many jobs users have."""
+    await JOBS.fold_tallies.run(deps.pool, most=TALLIES_KEPT, users=MAX_FOLDED_USERS)
 
 
 async def tidy(deps: Deps) -> None:
