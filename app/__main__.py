@@ -57,8 +57,10 @@ def parser(arguments: Iterable[str] = ()) -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; give the exit status. Errors that a person can mend are one line."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    gc.disable()  # what is imported stays; looking through it again and again is an eighth of the start
+    # What is imported stays: looking through it again and again is an eighth of the start, and a pause later on.
+    gc.disable()
     args = parser(arguments).parse_args(arguments)
+    gc.freeze()
     gc.enable()
     try:
         settings = load_settings(
