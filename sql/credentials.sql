@@ -6,6 +6,12 @@ from user_service_credentials where user_id = :user_id
 order by id
 limit :limit offset :offset
 
+-- name: list_credentials_for
+-- A user's credentials for some services.
+select id, user_id, service_id, label, credential_type, secret, secret_key_id, origin, is_active, is_verified, verified_at,
+       account_name, expires_at, rejected_at, created_at, updated_at
+from user_service_credentials where user_id = :user_id and service_id = any(:service_ids)
+
 -- name: count_credentials
 -- How many credentials a user has.
 select count(*) from user_service_credentials where user_id = :user_id

@@ -1,5 +1,6 @@
 """Users' sealed credentials."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -47,6 +48,14 @@ async def find_own(db: Executor, user_id: int, credential_id: int) -> StoredCred
 async def find_for_service(db: Executor, user_id: int, service_id: int) -> StoredCredential | None:
     """Give a user's credential for a service."""
     return _credential(await _sql.find_credential.row(db, user_id=user_id, service_id=service_id))
+
+
+async def list_for_services(
+    db: Executor, user_id: int, service_ids: Sequence[int]
+) -> dict[int, StoredCredential]:
+    """Give a user's credentials for some services, by service, asked for at once."""
+    rows = await _sql.list_credentials_for.rows(db, user_id=user_id, service_ids=list(service_ids))
+    return {row["service_id"]: build(StoredCredential, row) for row in rows}
 
 
 async def upsert_credential(db: Executor, new: SealedCredential) -> tuple[StoredCredential, bool]:

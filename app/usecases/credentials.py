@@ -13,7 +13,7 @@ from app.adapters.base import Adapter, Credential
 from app.core.addresses import origin_of
 from app.core.credentials import token_expiry
 from app.core.errors import Conflict, NoCredentials
-from app.core.models import Service, StoredCredential
+from app.core.models import Service, StoredCredential, User
 from app.core.policy import may_use_shared
 from app.db import accounts as accounts_db
 from app.db import credentials as db
@@ -76,13 +76,28 @@ async def open_credential(
     if service.credential_kind == "none":
         return OpenedCredential(None, "none")
     stored = await db.find_for_service(executor, user_id, service.id)
+    user = None
+    if service.credential_policy == "shared" and (stored is None or not stored.is_active):
+        user = await accounts_db.find_user(executor, user_id)
+    return open_found(deps, service, stored, user)
+
+
+def open_found(
+    deps: Deps, service: Service, stored: StoredCredential | None, user: User | None
+) -> OpenedCredential:
+    """Open the stored credential that was found for a user, else the shared one where allowed. Raises NoCredentials as `open_credential`."""
+    if service.credential_kind == "none":
+        return OpenedCredential(None, "none")
     if stored is not None and stored.is_active:
         return open_own(deps, service, stored)
-    if service.credential_policy == "shared" and service.shared_secret is not None:
-        user = await accounts_db.find_user(executor, user_id)
-        if user is not None and may_use_shared(service, user):
-            return open_shared(deps, service)
+    if user is not None and is_lent(service, user):
+        return open_shared(deps, service)
     raise no_credentials(service)
+
+
+def is_lent(service: Service, user: User) -> bool:
+    """Tell whether there is a shared credential that the user may use."""
+    return service.shared_secret is not None and may_use_shared(service, user)
 
 
 def open_own(deps: Deps, service: Service, stored: StoredCredential) -> OpenedCredential:

@@ -6,9 +6,8 @@ from uuid import UUID
 
 from app.core.browsing import Wanted, fits
 from app.core.choosing import Choices, choices_of
-from app.core.errors import AppError, InvalidInput, NotFound
+from app.core.errors import NotFound
 from app.core.models import File, Panel, Service
-from app.db import credentials as credentials_db
 from app.db.offers import UsualDuration
 from app.db.services import find_service, list_active_panels, list_panels, list_services
 from app.usecases.catalogue import EVERY_SERVICE
@@ -16,7 +15,7 @@ from app.usecases.creation import find_inputs
 from app.usecases.deps import Actor, Deps
 from app.usecases.files import list_files
 from app.usecases.jobs import get_job
-from app.usecases.ruling import judge_credential
+from app.usecases.standing import Standing, judge_standings
 from app.usecases.waits import list_usual_durations
 
 SHOWN_SERVICES = 25
@@ -25,26 +24,12 @@ SHOWN_FILES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Whether a service can be used: `kind` is own, shared, none (it asks for nothing), or blocked with its `error`.
-
-    `account` is what the service calls the account, where it told; `is_verified` says that it took the credential when asked.
-    """
-
-    kind: str
-    account: str | None = None
-    is_verified: bool = False
-    warnings: tuple[str, ...] = ()
-    error: AppError | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Offer:
     """A service that takes jobs, with the panels that can be chosen."""
 
     service: Service
     panels: list[Panel]
-    access: Access
+    standing: Standing
     usual: UsualDuration | None
 
 
@@ -64,33 +49,19 @@ async def list_offers(
         service.id for service in services if fits(wanted, service, panels.get(service.id, []))
     ]
     given = {*chosen, *fitting[:SHOWN_SERVICES]}
+    drawn = [service for service in services if service.id in given]
     usual = await list_usual_durations(deps)
+    standings = await judge_standings(deps, actor, drawn)
     offers = [
         Offer(
             service,
             panels.get(service.id, []),
-            await _access(deps, actor, service),
+            standings[service.id],
             usual.get(service.id),
         )
-        for service in services
-        if service.id in given
+        for service in drawn
     ]
     return offers, len(fitting)
-
-
-async def _access(deps: Deps, actor: Actor, service: Service) -> Access:
-    if service.credential_kind == "none":
-        return Access("none")
-    try:
-        account_user_id, warnings = await judge_credential(deps, actor, service)
-    except InvalidInput as error:
-        return Access("blocked", error=error)
-    if account_user_id is None:
-        return Access("shared", warnings=warnings)
-    stored = await credentials_db.find_for_service(deps.pool, actor.id, service.id)
-    if stored is None:
-        return Access("own", warnings=warnings)
-    return Access("own", stored.account_name, stored.is_verified, warnings)
 
 
 async def list_choosable_files(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.core.errors import InvalidInput, QuotaExceeded
 from app.core.expiry import LONGEST_DURATION, LOOKS_BACK, is_outlived, shown_end
-from app.core.models import Panel, Service
+from app.core.models import Panel, Service, StoredCredential
 from app.core.submission import (
     Asked,
     judge_build,
@@ -15,11 +15,12 @@ from app.core.submission import (
     judge_service,
     refuse,
 )
+from app.db import credentials as credentials_db
 from app.db.credential_watch import WATCH
 from app.db.jobs import JOBS
 from app.db.queries import Executor
 from app.db.services import find_service, list_panels
-from app.usecases.credentials import OpenedCredential, open_credential
+from app.usecases.credentials import OpenedCredential, open_found
 from app.usecases.deps import Actor, Deps
 
 
@@ -89,7 +90,16 @@ async def judge_credential(
 
     Raises NoCredentials, InvalidInput for one that was refused or has expired.
     """
-    opened = await open_credential(deps, service, actor.id)
+    stored = await credentials_db.find_for_service(deps.pool, actor.id, service.id)
+    opened = judge_found(deps, actor, service, stored)
+    return (actor.id if opened.source == "user" else None), await foresee(deps, service, opened)
+
+
+def judge_found(
+    deps: Deps, actor: Actor, service: Service, stored: StoredCredential | None
+) -> OpenedCredential:
+    """Give what the job will be sent with, `stored` being the actor's own. Raises as `judge_credential`."""
+    opened = open_found(deps, service, stored, actor.user)
     way_out = "Go to Settings → Service Credentials, store a new one and test it."
     extra = {"service_id": service.id, "service_name": service.name}
     if opened.rejected_at is not None:
@@ -106,11 +116,10 @@ async def judge_credential(
             action=way_out,
             extra=extra,
         )
-    warnings = await _foresee(deps, service, opened)
-    return (actor.id if opened.source == "user" else None), warnings
+    return opened
 
 
-async def _foresee(deps: Deps, service: Service, opened: OpenedCredential) -> tuple[str, ...]:
+async def foresee(deps: Deps, service: Service, opened: OpenedCredential) -> tuple[str, ...]:
     """Say when a credential will probably end before the job does."""
     now, ends = deps.now(), opened.expires_at
     if ends is None or ends > now + LONGEST_DURATION:

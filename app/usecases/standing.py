@@ -1,13 +1,17 @@
-"""Which services ask a user for a credential, and how the user stands with each."""
+"""How a user stands with services: what credential they ask for, whether there is one, and whether jobs can be sent with it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from app.core import policy
+from app.core.errors import AppError, InvalidInput
 from app.core.models import Service
+from app.db import credentials as credentials_db
 from app.usecases.catalogue import EVERY_SERVICE, list_services
+from app.usecases.credentials import is_lent
 from app.usecases.deps import Actor, Deps
 from app.usecases.own_credentials import Held, find_credential_for, list_credentials
+from app.usecases.ruling import foresee, judge_found
 
 ENDS_SOON = timedelta(days=7)
 """As long before its end as people are told of it by mail (design §5)."""
@@ -15,17 +19,31 @@ ENDS_SOON = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A service that asks for a credential, and the user's own, if there is one. `is_shared`: an administrator lends one."""
+    """A service and the user's own credential for it, if there is one. `is_shared`: an administrator lends one.
+
+    `refusal` and `warnings` say why jobs cannot be sent, and what is odd; they are there where that was judged.
+    """
 
     service: Service
     held: Held | None
     is_shared: bool = False
+    refusal: AppError | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Give what jobs are sent with: none (nothing is needed), own, shared, or missing."""
+        if self.service.credential_kind == "none":
+            return "none"
+        if self.held is not None and self.held.stored.is_active:
+            return "own"
+        return "shared" if self.is_shared else "missing"
 
     @property
     def state(self) -> str:
-        """Give one word: missing, shared, unconfirmed, disabled, rejected, untested, or verified."""
+        """Give one word: none, missing, shared, unconfirmed, disabled, rejected, untested, or verified."""
         if self.held is None:
-            return "shared" if self.is_shared else "missing"
+            return self.source
         stored = self.held.stored
         if self.held.needs_confirmation:
             return "unconfirmed"
@@ -46,7 +64,7 @@ async def list_standings(deps: Deps, actor: Actor) -> list[Standing]:
     asking = [item for item in services if item.credential_kind != "none" and item.id not in own]
     return [
         *(Standing(item.service, item) for item in held),
-        *(Standing(item, None, policy.may_use_shared(item, actor.user)) for item in asking),
+        *(Standing(item, None, is_lent(item, actor.user)) for item in asking),
     ]
 
 
@@ -55,4 +73,26 @@ async def find_standing(deps: Deps, actor: Actor, service: Service) -> Standing 
     if service.credential_kind == "none":
         return None
     own = await find_credential_for(deps, actor, service)
-    return Standing(service, own, policy.may_use_shared(service, actor.user))
+    return Standing(service, own, is_lent(service, actor.user))
+
+
+async def judge_standings(
+    deps: Deps, actor: Actor, services: Sequence[Service]
+) -> dict[int, Standing]:
+    """Give how the user stands with some services, by id, and whether jobs can be sent there."""
+    found = await credentials_db.list_for_services(
+        deps.pool, actor.id, [service.id for service in services]
+    )
+    standings = {}
+    for service in services:
+        stored = found.get(service.id)
+        held = Held(stored, service) if stored is not None else None
+        standing = Standing(service, held, is_lent(service, actor.user))
+        try:
+            opened = judge_found(deps, actor, service, stored)
+        except InvalidInput as error:
+            standing = replace(standing, refusal=error)
+        else:
+            standing = replace(standing, warnings=await foresee(deps, service, opened))
+        standings[service.id] = standing
+    return standings

@@ -2,20 +2,16 @@
 
 from app.core.expiry import LOOKS_BACK
 from app.db import offers as db
-from app.db.offers import TookTimes, UsualDuration
+from app.db.offers import UsualDuration
 from app.usecases.deps import Deps
 
 FEWEST_JOBS = 5
 """Times of fewer jobs are told to nobody."""
 
 
-async def list_usual_durations(deps: Deps) -> dict[int, UsualDuration]:
-    """Give how long jobs usually took lately, by service; services with too few jobs are left out."""
-    told = await db.list_usual_durations(deps.pool, deps.now() - LOOKS_BACK)
+async def list_usual_durations(
+    deps: Deps, service_id: int | None = None
+) -> dict[int, UsualDuration]:
+    """Give how long jobs usually took lately, by service, of one or of all active ones; services with too few jobs are left out."""
+    told = await db.list_usual_durations(deps.pool, deps.now() - LOOKS_BACK, service_id)
     return {number: item for number, item in told.items() if item.jobs >= FEWEST_JOBS}
-
-
-async def measure_jobs(deps: Deps, service_id: int) -> TookTimes | None:
-    """Give how long the last completed jobs of a service took; None while they are too few."""
-    took = await db.measure_jobs(deps.pool, service_id)
-    return took if took.jobs >= FEWEST_JOBS else None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.usecases.deps import Deps
+from tests import factories
 from tests.support.api import Api
 from tests.support.jobs import make_desk
 from tests.support.people import Person
@@ -255,3 +256,17 @@ async def test_notification_when_of_a_type_unknown_here_then_shown_all_the_same(
     assert "News of tomorrow" in (await client.get("/ui/notifications", as_=alice)).text
     assert (await client.post("/ui/notifications/read-all", as_=alice, data={})).status == 303
     assert "0 unread" in (await client.get("/ui/bell", as_=alice)).text
+
+
+async def test_standing_when_a_lent_credential_is_not_stored_then_pages_agree_that_one_is_needed(
+    client: Api, deps: Deps, alice: Person
+) -> None:
+    service = await factories.make_service(
+        deps, credential_policy="shared", shared_with={"roles": ["user"]}
+    )
+    await factories.make_panel(deps, service)
+
+    for path in (f"/ui/services/{service.id}", "/ui/services", "/ui/jobs/new"):
+        page = (await client.get(path, as_=alice)).text
+        assert "Setup required" in page, path
+        assert "shared account" not in page, path

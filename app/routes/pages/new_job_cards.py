@@ -107,7 +107,7 @@ class Card:
     @property
     def setup(self) -> str:
         """Give the page on which the credential is stored, and from which the way leads back here."""
-        error = self.offer.access.error
+        error = self.offer.standing.refusal
         if error is not None and error.code in _STORED_BUT:
             return _CREDENTIALS
         return f"{_CREDENTIALS}/new?{urlencode({'service': self.id, 'next': self.back})}"
@@ -115,7 +115,7 @@ class Card:
     @property
     def warnings(self) -> list[str]:
         """Say what is worth knowing before a job is sent there."""
-        service, found = self.service, list(self.offer.access.warnings)
+        service, found = self.service, list(self.offer.standing.warnings)
         if service.maintenance or service.health == "maintenance":
             said = f": {service.maintenance_message}" if service.maintenance_message else ""
             found.append(f"In maintenance{said}. Jobs are taken and wait until it is over.")

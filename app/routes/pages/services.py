@@ -14,7 +14,7 @@ from app.usecases.monitoring import get_health, get_timeline
 from app.usecases.panels import list_panels
 from app.usecases.showcase import list_shown
 from app.usecases.standing import find_standing
-from app.usecases.waits import measure_jobs
+from app.usecases.waits import list_usual_durations
 from app.web.endpoint import INT, Access, Call, Endpoint, Paging
 from app.web.pages import Form, page, render
 from app.web.sparkline import sparkline
@@ -89,7 +89,7 @@ async def show(call: Call) -> web.Response:
         panels=[panel for panel in panels if has_words(panel, query.panel or "")],
         panels_total=total,
         panel_words=query.panel or "",
-        took=await measure_jobs(call.deps, service.id),
+        took=(await list_usual_durations(call.deps, service.id)).get(service.id),
         standing=standing,
         guide=guide_for(service),
         options=(service.live_form or {}).get("options", []),
