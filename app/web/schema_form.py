@@ -252,7 +252,7 @@ def _read_rows(item: Described, texts: Mapping[str, str], name: str, given: Give
     rows: list[Any] = []
     for number in _numbers(texts, name):
         place = f"{name}.{number}"
-        typed = {key: text for key, text in texts.items() if key.startswith(f"{place}.") and text.strip()}  # fmt: skip
+        typed = {key: text.replace("\r\n", "\n") for key, text in texts.items() if key.startswith(f"{place}.") and text.strip()}  # fmt: skip
         blank = {key: text for key, text in fill(item.inner, {}, place).items() if text}
         if typed == blank:
             continue
