@@ -13,12 +13,11 @@ from playwright.async_api import Dialog, Page
 
 from app.genotypes.testdata import write_test_files
 from app.settings import Settings
-from tests.browser.conftest import browser, chromium, free_port
+from tests.browser.conftest import free_port
 from tests.support.story import SETTINGS, Story, tell
 from tests.support.walk import Stop, arrive, find_stops, walker
 from tests.support.world import open_world
 
-__all__ = ["browser", "chromium"]
 FREE: dict[str, tuple[str, ...]] = {
     "users": ("full_name", "institution", "country", "pending_email"),
     "services": ("name", "description", "location", "city", "institution", "country", "health_message", "maintenance_message"),
