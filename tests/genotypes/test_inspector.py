@@ -19,7 +19,6 @@ from app.genotypes.inspector import Inspector
 from app.genotypes.quality import ResultFile
 from tests.genotypes.test_quality import HEAD, site
 from tests.genotypes.vcf_files import bgzf, plain_gzip, vcf
-from tests.support.workers import KeptInspector
 
 
 def children(pid: int) -> list[int]:
@@ -39,12 +38,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-@pytest.fixture(autouse=True)
-def _no_others() -> None:
-    """Only the workers of this test are counted: those that other tests keep for the next one end."""
-    KeptInspector.end()
 
 
 def workers() -> list[int]:

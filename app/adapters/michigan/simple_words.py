@@ -44,17 +44,17 @@ STATES: Mapping[str, RemoteState] = {
 class SimplePanel(msgspec.Struct, frozen=True, kw_only=True):
     """A panel that a gateway takes. Without populations, those of the original design."""
 
-    name: Annotated[str, msgspec.Meta(title="Name")]
+    name: Annotated[str, msgspec.Meta(title="Name of the panel")]
     populations: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            title="Populations",
+            title="Populations of the panel",
             description="As the gateway takes them; one that means all is left out.",
         ),
     ] = POPULATIONS
     builds: Annotated[
         tuple[str, ...],
-        msgspec.Meta(title="Builds", description="Of the panel itself, where known."),
+        msgspec.Meta(title="Builds of the panel", description="Of the panel itself, where known."),
     ] = ()
 
 
