@@ -181,6 +181,7 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "supported_builds": "the builds",
         "confirm_origin": "the confirmation of its address",
         "default_population": "the population that is meant if none is named",
+        "username": "the user name",
         "wait_limit_s": "the longest wait",
     }
 )
