@@ -276,7 +276,9 @@ async def test_uploads_when_many_break_at_once_then_nothing_of_any_is_left(
 
     async with leaves_nothing(deps):
         await asyncio.gather(*(begin_and_break(number) for number in range(20)))
-    assert await stored_paths(deps) == []
+    async with asyncio.timeout(10):  # one that was broken off may be taken up only now
+        while await stored_paths(deps):
+            await asyncio.sleep(0.05)
 
 
 async def test_connection_when_an_upload_was_refused_then_the_next_request_on_it_is_its_own(

@@ -197,10 +197,14 @@ async def test_job_when_the_sign_in_has_ended_then_says_so_once_and_keeps_the_pa
     )
     visitor.expected.append("401")
     await visitor.context.clear_cookies()
-    for _ in range(3):
+    await page.evaluate("htmx.trigger('#job', 'refresh')")
+    await expect(page.get_by_role("dialog")).to_contain_text("Your sign-in has ended")
+    assert asked
+    asked.clear()  # with the one above, the page may have asked by itself
+    for _ in range(2):
         await page.evaluate("htmx.trigger('#job', 'refresh')")
         await expect(page.get_by_role("dialog")).to_contain_text("Your sign-in has ended")
-    assert len(asked) == 1
+    assert not asked
     await expect(page.locator("#standing")).to_contain_text("Running at")
 
 
