@@ -160,10 +160,13 @@ function nameAfter(name) {
   document.getElementById("f-name").placeholder = name ? name.replace(/(\.vcf)?(\.b?gz)?$/, "") : "";
 }
 
-input.addEventListener("change", () => {
+function takeChosen() {
+  if (!input.files.length) return;
   take(input.files);
   input.value = ""; // the list holds them now, and the same file can be chosen again
-});
+}
+
+input.addEventListener("change", takeChosen);
 for (const kind of ["dragenter", "dragover"]) {
   drop.addEventListener(kind, (event) => {
     event.preventDefault();
@@ -409,3 +412,4 @@ let seed = readSeed();
 judgeSet();
 countJobs();
 localise(form);
+takeChosen(); // whoever was quicker than this script, or comes back to a page that its browser kept

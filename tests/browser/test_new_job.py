@@ -397,3 +397,19 @@ async def test_page_when_shown_on_a_phone_then_fits_and_is_accessible(
         await expect(page.locator(".picked-file")).to_contain_text("bgzip")
         await visitor.ensure_fits()
         await visitor.ensure_accessible()
+
+
+async def test_file_when_chosen_before_the_script_is_there_then_it_is_looked_at(
+    visitor: Visitor, world: World
+) -> None:
+    page = await begin(visitor, "/ui/jobs")
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(1)
+        await route.continue_()
+
+    await page.route("**/js/new-job.js", late)
+    await page.goto(f"{visitor.base}/ui/jobs/new", wait_until="commit")
+    await page.locator("#f-input_file").set_input_files([GOOD])
+    await expect(page.locator(".picked-file")).to_contain_text("25 samples")
+    assert await page.locator("#f-input_file").input_value() == ""
