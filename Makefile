@@ -10,8 +10,6 @@ BENCH_VENV := .venv-bench
 BENCH := fastapi==0.165.0 uvicorn[standard]==0.54.0 python-multipart==0.0.34 orjson==3.13.0 asyncpg==0.32.0 pyjwt==2.15.1
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
-# One more than there are processors: many tests wait for what they started.
-PYTEST_WORKERS ?= $(shell expr $$(nproc) + 1)
 DEMO_ARGS ?=
 RUN_ARGS ?=
 SCREENSHOTS_ARGS ?=
@@ -40,7 +38,7 @@ demo: $(TO_RUN) packages  ## Run one real imputation end to end, then keep servi
 .PHONY: test
 test: lint types $(TO_TEST_TOIL)  ## Run all checks and tests (PYTEST_ARGS="-k name -x" selects tests)
 	@scripts/debian-packages curl jq unzip chromium libatomic1
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(TO_TEST) $(TO_BENCH)  ## Measure us beside our peers (BENCH_ARGS="ingest relay --rounds 5"), for a quiet machine

@@ -33,6 +33,8 @@ axe.run(document, {runOnly: %s, preload: %s, resultTypes: ['violations']}).then(
   .map(item => `${item.id}: ${item.help}: ` + item.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(' | ')))
 """
 DESKTOP = {"width": 1280, "height": 800}
+QUIET = "() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true]')"
+"""Nothing is being fetched or put in its place."""
 PHONE = {"width": 390, "height": 844}
 # Without these a browser talks to its maker.
 _FLAGS = (
@@ -128,7 +130,8 @@ class Visitor:
         await self.page.wait_for_url("**/ui/**")
 
     async def ensure_accessible(self) -> None:
-        """Fail for a serious accessibility problem on the page as it is now (axe-core, WCAG 2 AA)."""
+        """Fail for a serious accessibility problem on the page once it is quiet (axe-core, WCAG 2 AA): what is being fetched is pale."""
+        await self.page.wait_for_function(QUIET)
         await add_axe(self.page)
         serious = await find_barriers(self.page)
         assert not serious, f"{self.page.url}\n" + "\n".join(serious)

@@ -16,7 +16,7 @@ from app.core.jobs import Stage
 from app.routes.pages.table import PAGES
 from app.web.endpoint import PATH_PARAM, Access, Endpoint
 from tests.guards.conftest import matches
-from tests.support.browsing import DESKTOP, RULES, Visitor, add_axe, find_barriers, visit
+from tests.support.browsing import DESKTOP, QUIET, RULES, Visitor, add_axe, find_barriers, visit
 from tests.support.story import TOKEN, Story
 
 NOBODY, ALICE, ADMIN = "", "alice", "admin"
@@ -230,10 +230,7 @@ async def arrive(visitor: Visitor, stop: Stop) -> Page:
 async def _settle(page: Page) -> None:
     """Wait until htmx has asked for what the page wants at once, and fonts are there."""
     await page.evaluate(LOAD_ALL)
-    await page.wait_for_function(
-        "() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true]')",
-        timeout=5000,
-    )
+    await page.wait_for_function(QUIET, timeout=5000)
 
 
 async def faults_of(
