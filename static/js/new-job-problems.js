@@ -7,7 +7,11 @@ const form = document.getElementById("new-job");
 const { ways } = JSON.parse(document.getElementById("facts").textContent);
 const problemBox = document.getElementById("problem");
 
+/** What is told at fields now: the server may draw a service anew, and what was wrong there still is. */
+const told = new Map();
+
 export function forget(field) {
+  told.delete(field);
   for (const old of document.querySelectorAll(`[data-error-of="${CSS.escape(field)}"], [id="e-${CSS.escape(field)}"]`)) old.remove();
   const place = placeOf(field);
   place?.querySelector("[aria-invalid]")?.removeAttribute("aria-invalid");
@@ -17,31 +21,33 @@ function placeOf(field) {
   return document.querySelector(`[data-field="${CSS.escape(field)}"]`) ?? document.getElementById(field);
 }
 
-function showErrors(errors) {
-  const lost = [];
-  for (const { field, message } of errors) {
-    const place = placeOf(field);
-    if (!place) {
-      lost.push(message);
-      continue;
-    }
-    const text = message.charAt(0).toUpperCase() + message.slice(1);
-    const line = copyOf("t-error", { message: /[.!?]$/.test(text) ? text : `${text}.` });
-    line.dataset.errorOf = field;
-    line.id = `e-${field}`;
-    (place.querySelector(":scope > .field") ?? place).append(line);
-    const control = place.querySelector("select, textarea, input:not([type=radio], [type=hidden])");
-    control?.setAttribute("aria-invalid", "true");
-    (control ?? place).setAttribute("aria-describedby", line.id);
-  }
-  return lost;
+/** Show an error at its field; false when the page has no such field now. */
+function showError(field, message) {
+  const place = placeOf(field);
+  if (!place) return false;
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  const line = copyOf("t-error", { message: /[.!?]$/.test(text) ? text : `${text}.` });
+  line.dataset.errorOf = field;
+  line.id = `e-${field}`;
+  (place.querySelector(":scope > .field") ?? place).append(line);
+  const control = place.querySelector("select, textarea, input:not([type=radio], [type=hidden])");
+  control?.setAttribute("aria-invalid", "true");
+  (control ?? place).setAttribute("aria-describedby", line.id);
+  return true;
 }
+
+document.body.addEventListener("htmx:afterSettle", () => {
+  for (const [field, message] of told) {
+    if (!document.getElementById(`e-${field}`)) showError(field, message);
+  }
+});
 
 /** Show a refusal: as a whole above the form, and at its fields. */
 export function showProblem(problem, targets = []) {
   clearProblems();
   const errors = (problem.errors ?? []).map((item) => ({ ...item, field: pageField(item.field, targets) }));
-  const lost = showErrors(errors).filter((message) => message !== problem.message);
+  for (const { field, message } of errors) told.set(field, message);
+  const lost = errors.filter(({ field, message }) => !showError(field, message) && message !== problem.message).map(({ message }) => message);
   const action = wayOut(problem);
   const box = copyOf("t-bad", { message: sentence(problem.message ?? "That did not work."), action: [...lost, action].filter(Boolean).join(" ") });
   box.setAttribute("role", "alert");
@@ -51,7 +57,6 @@ export function showProblem(problem, targets = []) {
   problemBox.scrollIntoView({ block: "center" });
 }
 
-
 /** What a person does about it: POST /jobs speaks to programs too, and the page has words of its own (app/web/ways_out.py). */
 export function wayOut(problem) {
   const own = problem.action ?? "";
@@ -59,6 +64,7 @@ export function wayOut(problem) {
 }
 
 export function clearProblems() {
+  told.clear();
   problemBox.replaceChildren();
   for (const old of form.querySelectorAll("[data-error-of], p.error[id^='e-']")) old.remove();
   for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");

@@ -152,6 +152,34 @@ async def test_form_when_the_platform_refuses_then_it_says_why_at_the_field_and_
     assert not await jobs_of_alice(world)
 
 
+async def test_form_when_a_service_is_drawn_after_the_refusal_then_its_field_still_says_why(
+    visitor: Visitor, world: World
+) -> None:
+    service_id, panel_id = await world.add_service(await world.sandbox())
+    page = await begin(visitor)
+    await files_of(page).set_input_files([GOOD])
+    refused = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await refused.wait()
+        await route.continue_()
+
+    await page.route("**/ui/jobs/new/service?*", late)
+    await page.locator(f"#service-check-{service_id}").check()
+    visitor.expected.append("400")
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_role("alert")).to_contain_text("reference panel")
+    async with page.expect_response("**/ui/jobs/new/service?*"):
+        refused.set()
+
+    panels = page.locator(f"#panel-{service_id}")
+    await expect(page.locator(f"#service-{service_id}")).to_have_class(re.compile("is-chosen"))
+    await expect(panels).to_contain_text("Choose a reference panel")
+    await choose_panel(page, service_id, panel_id)
+    await expect(page.locator(f"#service-{service_id}.htmx-request")).to_have_count(0)
+    await expect(panels).not_to_contain_text("Choose a reference panel")
+
+
 async def test_credential_when_missing_then_it_is_set_up_and_the_form_goes_on(
     visitor: Visitor, world: World
 ) -> None:
