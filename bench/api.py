@@ -27,6 +27,13 @@ from tests.e2e.processes import Scene
 
 CONNECTIONS = 32
 NO_RATE_LIMIT = {"FIP_RATE_LIMIT_PER_MINUTE": "1000000000"}
+_ADD_INPUT = """
+with file as (
+    insert into files (user_id, kind, name, storage_key, size_bytes, sha256) values ($1, 'input', 'cohort_chr20.vcf.gz', 'none', 104857600, repeat('a', 64))
+    returning id
+)
+insert into job_files (job_id, file_id, role, name, position) select $2, id, 'input', 'chr20.vcf.gz', 0 from file
+"""
 
 
 async def wrk(url: str, token: str, seconds: int) -> dict[str, float]:
@@ -120,6 +127,7 @@ async def main() -> int:
         few_id, few_token = await bench.user()
         many_id, many_token = await bench.user()
         (job, *_) = await bench.fill(few_id, 10)
+        await pool.execute(_ADD_INPUT, few_id, job)
         await bench.fill(many_id, given.many)
         async with open_peer(str(PYTHON), database) as peer:
             found = await compare(

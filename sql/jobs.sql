@@ -18,15 +18,17 @@ returning *
 -- A job of a user's.
 select * from imputation_jobs where id = :job_id and user_id = :user_id
 
--- name: get_own_detail
--- A job of a user's, and its input files as files.list_job_files gives them, as the text of JSON: it is read into records at once.
-select j.*, (
+-- name: list_own_details
+-- Jobs, each asked for by its owner, with its place among the questions; a job of somebody else's is not there. With their input files
+-- as files.list_job_files gives them, as the text of JSON: it is read into records at once.
+select asked.place, j.*, (
     select json_agg(json_build_object('job_id', jf.job_id, 'file_id', jf.file_id, 'role', jf.role, 'name', jf.name, 'position', jf.position,
         'shown_name', f.name, 'size_bytes', f.size_bytes, 'sha256', f.sha256, 'content_type', f.content_type,
         'created_at', f.created_at) order by jf.position)::text
     from job_files jf join files f on f.id = jf.file_id where jf.job_id = j.id and jf.role = 'input'
 ) as inputs
-from imputation_jobs j where j.id = :job_id and j.user_id = :user_id
+from unnest(:job_ids::uuid[], :user_ids::bigint[]) with ordinality as asked (job_id, user_id, place)
+    join imputation_jobs j on j.id = asked.job_id and j.user_id = asked.user_id
 
 -- name: get_input_count
 -- How many input files a job had.

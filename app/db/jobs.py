@@ -73,13 +73,18 @@ async def find_own_job(db: Executor, job_id: UUID, user_id: int) -> Job | None:
     return build(Job, row) if row is not None else None
 
 
-async def find_own_detail(db: Executor, job_id: UUID, user_id: int) -> JobDetail | None:
-    """Give a job of a user's with its input files, in one round trip; or None."""
-    row = await JOBS.get_own_detail.row(db, job_id=job_id, user_id=user_id)
-    if row is None:
-        return None
-    inputs = _read_files(row["inputs"]) if row["inputs"] else []
-    return JobDetail(build(Job, row), inputs)
+async def find_own_details(
+    db: Executor, asked: Sequence[tuple[UUID, int]]
+) -> list[JobDetail | None]:
+    """Give jobs with their input files, in one round trip, for pairs of a job and the user who asks; None where it is not his."""
+    rows = await JOBS.list_own_details.rows(
+        db, job_ids=[job_id for job_id, _ in asked], user_ids=[user_id for _, user_id in asked]
+    )
+    found: list[JobDetail | None] = [None] * len(asked)
+    for row in rows:
+        inputs = _read_files(row["inputs"]) if row["inputs"] else []
+        found[row["place"] - 1] = JobDetail(build(Job, row), inputs)
+    return found
 
 
 async def list_own_jobs(

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
+from uuid import UUID
 
 import asyncpg
 
 from app.adapters.registry import AdapterRegistry
 from app.core.models import User
+from app.db.gathering import Gathering
+from app.db.jobs import JobDetail, find_own_details
 from app.genotypes.inspector import Inspector
 from app.mail import Mailer
 from app.security.links import LinkSigner
@@ -51,6 +55,12 @@ class Deps:
     """Names this process in leases; another process, or this one after a restart, has another."""
     now: Callable[[], datetime] = utc_now
     recent_users: RecentUsers = field(default_factory=RecentUsers)
+    job_details: Gathering[tuple[UUID, int], JobDetail | None] = field(init=False)
+    """Gives a job with its input files to the user who asks for it, as pairs of their ids; None where it is not his."""
+
+    def __post_init__(self) -> None:
+        gathering = Gathering(partial(find_own_details, self.pool))
+        object.__setattr__(self, "job_details", gathering)
 
 
 @dataclass(frozen=True, slots=True)

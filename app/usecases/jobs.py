@@ -17,7 +17,6 @@ from app.db.jobs import (
     JobDetail,
     JobFilter,
     PlacedFile,
-    find_own_detail,
     find_own_job,
     list_own_jobs,
     list_placed_files,
@@ -56,7 +55,7 @@ async def get_own(db: Executor, actor: Actor, job_id: UUID) -> Job:
 
 async def get_job(deps: Deps, actor: Actor, job_id: UUID) -> JobDetail:
     """Give a job of the actor's with its input files. Raises NotFound."""
-    detail = await find_own_detail(deps.pool, job_id, actor.id)
+    detail = await deps.job_details.get((job_id, actor.id))
     if detail is None:
         raise NotFound("There is no such job")
     return detail

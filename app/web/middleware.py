@@ -7,8 +7,8 @@ Security headers are put on when an answer is about to be sent, so that no answe
 
 import math
 import re
-import secrets
 import time
+from random import getrandbits
 from urllib.parse import urlsplit
 
 import structlog
@@ -55,7 +55,7 @@ def middlewares(deps: Deps) -> list[Middleware]:
     settings = deps.settings
     return [
         _identify_request(settings),
-        _measure,
+        _measure(),
         _turn_errors_into_problems,
         _answer_preflights(frozenset(settings.cors_origins)),
         _find_actor,
@@ -93,35 +93,45 @@ def _identify_request(settings: Settings) -> Middleware:
     @web.middleware
     async def identify_request(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("X-Request-ID", "")
-        request[REQUEST_ID] = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(16)
+        request[REQUEST_ID] = request_id = (
+            given if _GIVEN_ID.fullmatch(given) else f"{getrandbits(128):032x}"
+        )
         request[CLIENT_ADDRESS] = client_address(request, settings.trusted_proxies)
         endpoint = endpoint_of(request)
         request[ROUTE_PATTERN] = endpoint.plain_path if endpoint else _UNMATCHED
-        with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
-            return await handler(request)
+        # The next request of the connection binds its own.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        return await handler(request)
 
     return identify_request
 
 
-@web.middleware
-async def _measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    began = time.monotonic()
-    status = 499  # nginx's number for a client that went away
-    try:
-        response = await handler(request)
-        status = response.status
-        return response
-    finally:
-        took = time.monotonic() - began
-        metrics.observe(request.method, request[ROUTE_PATTERN], status, took)
-        log.info(
-            "request.done",
-            method=request.method,
-            route=request[ROUTE_PATTERN],
-            status=status,
-            took_ms=round(took * 1000, 1),
-            user_id=actor.id if (actor := request.get(ACTOR)) else None,
-        )
+def _measure() -> Middleware:
+    bound = (
+        log.bind()
+    )  # the proxy would make a logger with each request, even for a line that nobody wants
+
+    @web.middleware
+    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.monotonic()
+        status = 499  # nginx's number for a client that went away
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            took = time.monotonic() - began
+            metrics.observe(request.method, request[ROUTE_PATTERN], status, took)
+            bound.info(
+                "request.done",
+                method=request.method,
+                route=request[ROUTE_PATTERN],
+                status=status,
+                took_ms=round(took * 1000, 1),
+                user_id=actor.id if (actor := request.get(ACTOR)) else None,
+            )
+
+    return measure
 
 
 @web.middleware
