@@ -7,10 +7,9 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 import structlog
@@ -21,7 +20,6 @@ from app.adapters.transport import Timeouts, Transport, user_agent
 from app.db.engine import ENGINE
 from app.db.migrations import migrate
 from app.db.pool import open_pool
-from app.embedded import DataDirLock, DataDirLockedError, EmbeddedPostgres, EmbeddedValkey
 from app.genotypes.inspector import Inspector
 from app.mail import build_mailer
 from app.security.files import ensure_secrets
@@ -29,6 +27,7 @@ from app.security.links import LinkSigner
 from app.security.passwords import Passwords
 from app.security.tokens import TokenSigner
 from app.security.vault import Vault, parse_keys
+from app.servers import Servers, background, open_servers
 from app.settings import Settings
 from app.storage import LocalStore
 from app.tasks.dispatcher import every, run_dispatcher, run_upkeep
@@ -47,15 +46,6 @@ CLOCK_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Servers:
-    """Where PostgreSQL and Redis are. `ours` says that they are children of this very process, so nobody else uses them."""
-
-    database_url: str
-    redis_url: str
-    ours: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Platform:
     """What is open while the process runs."""
 
@@ -63,60 +53,6 @@ class Platform:
     servers: Servers
     enqueuer: Enqueuer
     events: EventHub
-
-
-@asynccontextmanager
-async def open_servers(settings: Settings, *, join: bool = False) -> AsyncIterator[Servers]:
-    """Give the servers' addresses; start our own where none is set.
-
-    `join` lets a command use the servers of a `serve` that runs on the same data directory.
-    Raises DataDirLockedError, EmbeddedServerError.
-    """
-    async with AsyncExitStack() as stack:
-        database_url, redis_url = settings.database_url, settings.redis_url
-        if database_url and redis_url:
-            yield Servers(database_url, redis_url, ours=False)
-            return
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        postgres = EmbeddedPostgres(settings.data_dir / "postgres")
-        valkey = EmbeddedValkey(settings.data_dir / "valkey")
-        try:
-            stack.enter_context(DataDirLock(settings.data_dir))
-        except DataDirLockedError:
-            database = database_url or postgres.running_url()
-            redis = redis_url or valkey.running_url()
-            if not (join and database and redis):
-                raise
-            yield Servers(database, redis, ours=False)
-            return
-        ours = not database_url and not redis_url
-        wanted = [
-            server for server, url in ((valkey, redis_url), (postgres, database_url)) if not url
-        ]
-        # Together; and should one fail, the other is there or not by then, and stopped with the stack.
-        for outcome in await asyncio.gather(
-            *(_start(stack, server) for server in wanted), return_exceptions=True
-        ):
-            if isinstance(outcome, BaseException):
-                raise outcome
-        yield Servers(database_url or postgres.url, redis_url or valkey.url, ours=ours)
-
-
-async def _start(stack: AsyncExitStack, server: EmbeddedPostgres | EmbeddedValkey) -> None:
-    await server.start()
-    stack.push_async_callback(server.stop)
-    await _background(stack, server.supervise(log.warning), "supervise")
-
-
-async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
-    """Run something beside everything else; it is cancelled and awaited when the stack closes."""
-    task = asyncio.create_task(work, name=name)
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(stop)
 
 
 @asynccontextmanager
@@ -151,15 +87,29 @@ def timeouts(settings: Settings) -> Timeouts:
 async def open_platform(
     settings: Settings, *, work: bool = True, join: bool = False
 ) -> AsyncIterator[Platform]:
-    """Open everything. `work` also runs the engine: dispatcher, arq worker, poller, upkeep."""
+    """Open everything, the servers first (`app.servers.open_servers`). `work` also runs the engine."""
     settings = ensure_secrets(settings)
+    async with (
+        open_servers(settings, join=join) as servers,
+        open_platform_on(servers, settings, work=work) as platform,
+    ):
+        yield platform
+
+
+@asynccontextmanager
+async def open_platform_on(
+    servers: Servers, settings: Settings, *, work: bool = True
+) -> AsyncIterator[Platform]:
+    """Open everything above the servers, with settings that have their secrets.
+
+    `work` also runs the engine: dispatcher, arq worker, poller, upkeep.
+    """
     async with AsyncExitStack() as stack:
-        servers = await stack.enter_async_context(open_servers(settings, join=join))
         pool = await stack.enter_async_context(open_database(servers, settings))
         clock = DatabaseClock()
         await clock.read(pool)
         reading = every(CLOCK_EVERY_S, "clock", lambda: clock.read(pool))
-        await _background(stack, reading, "clock")
+        await background(stack, reading, "clock")
         transport = Transport(
             allowed_networks=settings.allowed_networks,
             timeouts=timeouts(settings),
@@ -187,7 +137,7 @@ async def open_platform(
             recent_users=RecentUsers(MAX_AGE_S),
         )
         events = EventHub(pool)
-        await _background(stack, events.run(), "events")
+        await background(stack, events.run(), "events")
         if servers.ours:
             await ENGINE.free_leases.run(pool)
         if work:
@@ -198,7 +148,7 @@ async def open_platform(
 async def start_engine(stack: AsyncExitStack, deps: Deps, servers: Servers) -> None:
     """Start the engine's loops; they end with the stack, which then gives back what they had in hand."""
     stack.push_async_callback(give_leases_back, deps)
-    await _background(stack, run_worker(deps, servers.redis_url, alone=servers.ours), "worker")
-    await _background(stack, run_dispatcher(deps), "dispatcher")
-    await _background(stack, Poller(deps).run(), "poller")
-    await _background(stack, run_upkeep(deps), "upkeep")
+    await background(stack, run_worker(deps, servers.redis_url, alone=servers.ours), "worker")
+    await background(stack, run_dispatcher(deps), "dispatcher")
+    await background(stack, Poller(deps).run(), "poller")
+    await background(stack, run_upkeep(deps), "upkeep")

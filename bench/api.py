@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
-from app.lifespan import open_servers
+from app.servers import open_servers
 from app.settings import Settings
 from bench.peers import PYTHON
 from bench.runner import begin, parser, run

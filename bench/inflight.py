@@ -24,7 +24,7 @@ import aiohttp
 import asyncpg
 from aiohttp import web
 
-from app.commands.serve import start_web
+from app.commands.listening import start_web
 from app.lifespan import open_platform
 from app.logs import configure_logging
 from app.settings import Settings

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from app.lifespan import open_servers
 from app.security.tokens import TokenSigner
+from app.servers import open_servers
 from app.settings import Settings
 from tests.e2e.processes import Scene
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from app.core.errors import Conflict, InvalidInput
 from app.embedded import EmbeddedServerError, tool
-from app.lifespan import open_servers
+from app.servers import open_servers
 from app.settings import Settings
 
 DUMP = "database.dump"

@@ -24,7 +24,8 @@ from app.commands.demo_services import (
     ensure_users,
 )
 from app.commands.journey import Journey, JourneyError, fail, size_text
-from app.commands.serve import start_web, stop_event
+from app.commands.listening import start_web
+from app.commands.serve import stop_event
 from app.commands.testdata import example_paths
 from app.genotypes.accuracy import MafBin, r2_by_maf
 from app.genotypes.testdata import make_masked, write_test_files

@@ -4,9 +4,10 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from app.lifespan import open_database, open_servers
+from app.lifespan import open_database
 from app.security.files import ensure_secrets, write_secret
 from app.security.vault import Vault, new_key, parse_keys
+from app.servers import open_servers
 from app.settings import Settings
 from app.usecases.keys import rotate
 

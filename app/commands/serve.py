@@ -3,22 +3,14 @@
 import argparse
 import asyncio
 import gc
+import importlib
 import signal
-import ssl
 import sys
 from dataclasses import replace
 
-from aiohttp import web
-
-from app.lifespan import Platform, open_database, open_platform, open_servers
-from app.main import create_app
 from app.security.files import ensure_secrets
-from app.settings import Settings, SettingsError
-from app.usecases.one_time import ensure_setup_link
-from app.web.server import Runner, keep_buffers
-
-LINGERING_S = 30.0
-"""How long a client that was refused early may go on sending before it reads why."""
+from app.servers import open_servers
+from app.settings import Settings
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -54,65 +46,34 @@ def stop_event() -> asyncio.Event:
 async def serve(args: argparse.Namespace, settings: Settings) -> int:
     """Run the platform: web server, and the engine unless --no-worker."""
     stop = stop_event()
-    async with open_platform(settings, work=not args.no_worker) as platform:
-        runner = await start_web(platform)
-        try:
-            print(f"Federated Imputation Platform at {platform.deps.settings.base_url}", flush=True)
-            link = await ensure_setup_link(platform.deps)
-            if link is not None:
-                print(f"No administrator yet. Make one here, once: {link}", flush=True)
-            _spare_the_collector()
-            await stop.wait()
-        finally:
-            await runner.cleanup()
+    settings = ensure_secrets(settings)
+    async with open_servers(settings, meanwhile=_import_the_rest) as servers:
+        from app.commands import listening  # noqa: PLC0415 - it is loaded by now
+
+        await listening.run(settings, servers, stop, work=not args.no_worker)
     return 0
 
 
-def _spare_the_collector() -> None:
-    """Leave what stays anyway out of the search for cycles, and search less often: it was a tenth of a small request."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+async def _import_the_rest() -> None:
+    """Import what the platform is made of: most of a start's time (`bench.start`), in which the servers start as well.
 
-
-async def start_web(platform: Platform) -> Runner:
-    """Listen; give the runner, to be cleaned up. Raises OSError when the port is taken."""
-    keep_buffers()
-    settings = platform.deps.settings
-    runner = Runner(
-        create_app(platform),
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=settings.shutdown_grace_s,
-        keepalive_timeout=75.0,
-        lingering_time=LINGERING_S,
+    aiohttp reads all certificates of the system when it is imported, and others may be imported then. Nothing that is named here
+    beside it imports it.
+    """
+    gc.disable()  # as in app.__main__, and for the same reason; it is enabled once the server listens
+    beside = ("redis.asyncio", "jinja2", "jwt", "prometheus_client")
+    await asyncio.gather(
+        asyncio.to_thread(importlib.import_module, "aiohttp"),
+        asyncio.to_thread(lambda: [importlib.import_module(name) for name in beside]),
     )
-    await runner.setup()
-    site = web.TCPSite(
-        runner, settings.host, settings.port, ssl_context=_tls(settings), backlog=1024
-    )
-    try:
-        await site.start()
-    except BaseException:
-        await runner.cleanup()
-        raise
-    return runner
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if not settings.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError):
-        raise SettingsError("FIP_TLS_CERT or FIP_TLS_KEY cannot be read") from None
-    return context
+    await asyncio.to_thread(importlib.import_module, "app.commands.listening")
 
 
 async def worker(_args: argparse.Namespace, settings: Settings) -> int:
     """Run the engine alone: submissions, polling, collection, notices. Web servers run elsewhere."""
     stop = stop_event()
+    from app.lifespan import open_platform  # noqa: PLC0415 - much is imported with it
+
     async with open_platform(settings, work=True, join=True):
         print("Worker of the Federated Imputation Platform is running", flush=True)
         await stop.wait()
@@ -121,6 +82,8 @@ async def worker(_args: argparse.Namespace, settings: Settings) -> int:
 
 async def migrate(_args: argparse.Namespace, settings: Settings) -> int:
     """Bring the database schema up to date, and say so."""
+    from app.lifespan import open_database  # noqa: PLC0415 - much is imported with it
+
     settings = ensure_secrets(settings)
     async with (
         open_servers(settings, join=True) as servers,

@@ -1,7 +1,8 @@
 """Every endpoint of the API, in one list: routing, access, metrics and OpenAPI come from it. The pages have a list of their own."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import cast
 
 from aiohttp import web
 
@@ -59,7 +60,7 @@ ROUTES: tuple[Endpoint, ...] = (*ENDPOINTS, *PAGES)
 
 def add_routes(app: web.Application, endpoints: Iterable[Endpoint] = ROUTES) -> None:
     """Put every row into the router, at its path and under `/api`; and what the middlewares need to know of the rows."""
-    app[docs.OPENAPI] = openapi_document()
+    app[docs.OPENAPI] = cast("Callable[[], bytes]", openapi_document)
     templating.set_up(app)
     app.on_response_prepare.append(add_headers)
     resources, rows = _all_resources() if endpoints is ROUTES else _resources_of(endpoints)

@@ -9,9 +9,10 @@ from aiohttp import web
 from jinja2.bccache import Bucket
 
 from app.keys import DEPS
-from app.lifespan import Platform, Servers
+from app.lifespan import Platform
 from app.main import create_app
 from app.routes.table import add_routes
+from app.servers import Servers
 from app.tasks.worker import Enqueuer
 from app.usecases.deps import Deps
 from app.usecases.events import EventHub
