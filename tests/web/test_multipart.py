@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import AppError, BrokenUpload, InvalidInput, UnsupportedMedia
@@ -78,8 +78,9 @@ NASTY = st.sampled_from(
 def test_scan_when_cut_anywhere_then_gives_the_same_parts(
     contents: list[bytes], cuts: list[int]
 ) -> None:
-    # What one content ends with and the next delimiter begins with must not make a delimiter of their own.
-    contents = [b"".join(content.split(b"\r\n--" + BOUNDARY)) for content in contents]
+    # A content holds no delimiter; and where one is taken out, what stood around it may make another.
+    delimiter = b"\r\n--" + BOUNDARY
+    assume(not any(delimiter in content for content in contents))
     body = (
         b"".join(field(f"f{number}", content, "n") for number, content in enumerate(contents)) + END
     )
