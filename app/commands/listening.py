@@ -8,6 +8,7 @@ from aiohttp import web
 
 from app.lifespan import Platform, open_platform_on
 from app.main import create_app
+from app.security.tokens import warm_up
 from app.servers import Servers
 from app.settings import Settings, SettingsError
 from app.usecases.one_time import ensure_setup_link
@@ -23,6 +24,7 @@ async def run(settings: Settings, servers: Servers, stop: asyncio.Event, *, work
         runner = await start_web(platform)
         try:
             print(f"Federated Imputation Platform at {settings.base_url}", flush=True)
+            await asyncio.to_thread(warm_up)
             link = await ensure_setup_link(platform.deps)
             if link is not None:
                 print(f"No administrator yet. Make one here, once: {link}", flush=True)

@@ -61,7 +61,7 @@ async def _import_the_rest() -> None:
     beside it imports it.
     """
     gc.disable()  # as in app.__main__, and for the same reason; it is enabled once the server listens
-    beside = ("redis.asyncio", "jinja2", "jwt", "prometheus_client")
+    beside = ("redis.asyncio", "jinja2", "prometheus_client")
     await asyncio.gather(
         asyncio.to_thread(importlib.import_module, "aiohttp"),
         asyncio.to_thread(lambda: [importlib.import_module(name) for name in beside]),

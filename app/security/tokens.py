@@ -1,11 +1,13 @@
-"""Sign-in tokens: JSON Web Tokens, HS256 and nothing else (RFC 8725 §3.1: the algorithm is pinned by the verifier)."""
+"""Sign-in tokens: JSON Web Tokens, HS256 and nothing else (RFC 8725 §3.1: the algorithm is pinned by the verifier).
+
+PyJWT knows many more algorithms, and its import takes 20 ms for them: it is done once the server listens (`warm_up`), or by whoever
+comes earlier with a token.
+"""
 
 import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-import jwt
 
 MAX_VERIFIED = 10_000
 """Tokens that are remembered as verified, each about half a kilobyte."""
@@ -32,6 +34,11 @@ class Claims:
     token_id: str
 
 
+def warm_up() -> None:
+    """Import what tokens need (blocks)."""
+    import jwt  # noqa: F401, PLC0415
+
+
 class TokenSigner:
     """Issues and reads tokens. `lifetime_s` is in seconds."""
 
@@ -52,6 +59,8 @@ class TokenSigner:
             "iat": now,
             "exp": now + timedelta(seconds=self.lifetime_s),
         }
+        import jwt  # noqa: PLC0415
+
         return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
 
     def read(self, token: str) -> Claims:
@@ -70,6 +79,8 @@ class TokenSigner:
         return claims
 
     def _verify(self, token: str) -> tuple[Claims, float]:
+        import jwt  # noqa: PLC0415
+
         try:
             payload = jwt.decode(
                 token, self._secret, algorithms=[_ALGORITHM], options={"require": _REQUIRED}
