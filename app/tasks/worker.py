@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from arq import Worker, func
 from arq.connections import ArqRedis
+from arq.worker import RetryJob
 
 from app.tasks.handover import (
     ANSWER_TIMEOUT_S,
@@ -37,6 +38,8 @@ POLL_DELAY_S = 0.2
 SWEEP_EVERY_S = 30.0
 RESTART_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 STABLE_AFTER_S = 60.0
+WORKER = "worker"
+"""Under which a task finds its worker in what arq gives it."""
 
 Handler = Callable[[Deps, str], Awaitable[object]]
 
@@ -165,6 +168,13 @@ class StepWorker(Worker):
                 await self._sweep()
             await asyncio.sleep(self.poll_delay_s)
 
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """Start one after the other, and none when it ends."""
+        for job_id in job_ids:
+            if self.is_ending:
+                return
+            await super().start_jobs([job_id])
+
     async def _sweep(self) -> None:
         """Remove what nobody can run any longer from the queue.
 
@@ -174,21 +184,27 @@ class StepWorker(Worker):
         await self.pool.zremrangebyscore(QUEUE, "-inf", too_old)
 
     async def end(self) -> None:
-        """End arq's side: what waits for a step lets go of it; the steps themselves go on."""
+        """End arq's side: what waits for a step lets go of it; the steps themselves go on.
+
+        Whatever still talks to Redis is waited for: closed under its hands, redis-py would connect anew and nobody would close that.
+        """
         self.is_ending = True
+        deadline = self.loop.time() + 2 * ANSWER_TIMEOUT_S
         for waiting in [*self.job_tasks.values()]:
             waiting.cancel()
+        if self.main_task:  # first: it may be starting something
+            await asyncio.wait({self.main_task}, timeout=2 * ANSWER_TIMEOUT_S)
         tasks = {*self.tasks.values()} | ({self.main_task} if self.main_task else set())
         if not tasks:
             return
-        _, left = await asyncio.wait(tasks, timeout=2 * ANSWER_TIMEOUT_S)
+        _, left = await asyncio.wait(tasks, timeout=max(0.0, deadline - self.loop.time()))
         for task in left:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _make_worker(deps: Deps, steps: Steps, redis: ArqRedis) -> StepWorker:
-    return StepWorker(
+    worker = StepWorker(
         functions=[_task(name, steps) for name in TASKS],
         redis_pool=redis,
         queue_name=QUEUE,
@@ -202,10 +218,14 @@ def _make_worker(deps: Deps, steps: Steps, redis: ArqRedis) -> StepWorker:
         job_serializer=redis.job_serializer,
         job_deserializer=redis.job_deserializer,
     )
+    worker.ctx[WORKER] = worker
+    return worker
 
 
 def _task(name: str, steps: Steps) -> Any:
-    async def run(_ctx: dict[Any, Any], argument: str) -> None:
+    async def run(ctx: dict[Any, Any], argument: str) -> None:
+        if ctx[WORKER].is_ending:
+            raise RetryJob  # it stays in the queue, for whoever comes next
         await steps.run(name, argument)
 
     return func(

@@ -116,7 +116,10 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
-// ---- What htmx could not do.
+// ---- What htmx could not do. What a part asks by itself, because something happened or time went by, and the platform is away, is
+// no news to anybody: live.js tells that.
+
+const isByItself = ({ requestConfig }) => /^(hx:poll:trigger|jobs|notices|missed|job:.*)$/.test(requestConfig.triggeringEvent?.type);
 
 document.body.addEventListener("htmx:responseError", (event) => {
   const answer = event.detail.xhr;
@@ -124,10 +127,13 @@ document.body.addEventListener("htmx:responseError", (event) => {
     askToSignIn();
     return;
   }
+  if (answer.status >= 500 && isByItself(event.detail)) return;
   const page = new DOMParser().parseFromString(answer.responseText, "text/html");
   toast(page.querySelector("[data-message]")?.dataset.message ?? "That did not work. Load the page again.");
 });
-document.body.addEventListener("htmx:sendError", () => toast("The platform does not answer. We try again when it does."));
+document.body.addEventListener("htmx:sendError", (event) => {
+  if (!isByItself(event.detail)) toast("The platform does not answer. Look at your connection, then try again.");
+});
 document.body.addEventListener("htmx:afterSettle", (event) => localise(event.detail.elt.parentElement ?? document.body));
 
 document.body.addEventListener("signed-out", () => askToSignIn());

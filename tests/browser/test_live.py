@@ -72,6 +72,14 @@ NOTE = """([selector, text]) => {
   new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
   look();
 }"""
+# Keeps what is said in passing, which goes away by itself.
+COMPLAINTS = """() => {
+  window.complaints = [];
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) for (const node of addedNodes) window.complaints.push(node.textContent);
+  }).observe(document.getElementById("toasts"), { childList: true });
+}"""
+HEAR = """names => { for (const name of names) document.body.dispatchEvent(new CustomEvent(name, { detail: {} })) }"""
 HIDE = """hidden => {
   Object.defineProperty(document, "visibilityState", { value: hidden ? "hidden" : "visible", configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -168,8 +176,6 @@ async def test_pages_when_the_server_restarts_then_they_go_on_by_themselves(
     (job,) = batch["jobs"]
     await world.alice.until_stage(job["id"], "remote_running")
 
-    visitor.expected += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET"]
-    visitor.expected += ["ERR_EMPTY_RESPONSE", "htmx:sendError", "htmx:afterRequest"]
     await visitor.sign_in("alice", PASSWORD)
     said = {
         "/ui/jobs": f"#job-{job['id']}",
@@ -180,10 +186,16 @@ async def test_pages_when_the_server_restarts_then_they_go_on_by_themselves(
     tabs = {path: await open_tab(visitor, path) for path in said}
     for tab in tabs.values():
         await tab.evaluate("window.sameLoad = true")
+        await tab.evaluate(COMPLAINTS)
 
+    # The browser tells its console of each request that fails, and so does htmx of its own: no page can keep them from it.
+    visitor.expected += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET"]
+    visitor.expected += ["ERR_EMPTY_RESPONSE", "htmx:sendError", "htmx:afterRequest"]
     await world.stop()
     for tab in tabs.values():
         await expect(tab.locator("body[data-live=off]")).to_be_attached()
+        async with tab.expect_event("requestfailed", lambda request: "/ui/" in request.url):
+            await tab.evaluate(HEAR, ["jobs", "notices", "missed", f"job:{job['id']}"])
     # What happens before anybody listens again.
     await visitor.context.route("**/events*", lambda route: route.abort("connectionrefused"))
     await world.start()
@@ -191,11 +203,14 @@ async def test_pages_when_the_server_restarts_then_they_go_on_by_themselves(
     await world.alice.until_end(job["id"], "cancelled")
     await visitor.context.unroute("**/events*")
 
-    for path, tab in tabs.items():
+    for tab in tabs.values():
         await expect(tab.locator("body[data-live=on]")).to_be_attached(timeout=15_000)
+    visitor.expected.clear()
+    for path, tab in tabs.items():
         await expect(tab.locator(said[path])).to_contain_text("ancelled", timeout=10_000)
         await expect(tab.locator(".live-lost")).to_have_count(0)
         assert await tab.evaluate("window.sameLoad"), f"{path} was loaded again"
+        assert await tab.evaluate("window.complaints") == [], "nobody asked for anything"
 
 
 async def test_tab_when_nobody_sees_it_then_gives_its_stream_back_and_misses_nothing(

@@ -143,6 +143,29 @@ async def test_worker_when_ended_at_any_moment_then_ends(
             await asyncio.sleep(moment / 100)
 
 
+async def test_worker_when_ended_while_it_takes_steps_then_ends_at_once_and_leaves_no_connection(
+    stage: Stage, redis_url: str, handlers: Handlers, enqueue: Enqueuer
+) -> None:
+    """It was seen to start, on its way out, what nobody waited for any longer."""
+    loop = asyncio.get_running_loop()
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+
+        async def only_ours() -> bool:
+            connections = {item["id"] for item in await client.client_list()}
+            return connections == ours
+
+        for moment in range(20):
+            await asyncio.gather(
+                *(enqueue("collect", f"long {n}", key=f"{moment}.{n}") for n in range(5))
+            )
+            ours = {item["id"] for item in await client.client_list()}
+            async with beside(run_worker(stage.deps, redis_url, alone=False)):
+                await asyncio.sleep(moment / 1000)
+                ending = loop.time()
+            assert loop.time() - ending < 2.0, moment
+            await until(only_ours)
+
+
 async def test_mail_when_its_server_hangs_then_takes_one_place_and_no_more(
     stage: Stage, handlers: Handlers
 ) -> None:
