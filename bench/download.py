@@ -12,7 +12,6 @@ hashed and stored; in turns, curl writes it to a file and `7zz x` opens that. Bo
 
 import argparse
 import asyncio
-import hashlib
 import http.client
 import json
 import os
@@ -31,31 +30,14 @@ from app.storage import LocalStore
 from app.usecases.results import StoreSink
 from app.web.server import keep_buffers
 from bench import peers
-from bench.memory import write_vcf
-from bench.runner import (
-    GIB,
-    MIB,
-    NO_RATE_LIMIT,
-    Memory,
-    Report,
-    begin,
-    interleave,
-    parser,
-    run,
-    workplace,
-)
+from bench.cohort import sha256, write_cohort
+from bench.runner import GIB, MIB, NO_RATE_LIMIT, Memory, Report, interleave, measure, parser, run
 from bench.sending import post_file
 from tests.e2e.processes import Scene
 
 LINK_BAR, RESULT_BAR, RISE_MIB = 0.9, 0.8, 16.0
 PASSWORD = "bench-password"  # noqa: S105 - of a file that is made here
 PIECE = 3 * MIB + 17
-
-
-def sha256(path: Path) -> str:
-    """Give the digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 async def fetch_by_curl(url: str, target: str = os.devnull) -> float:
@@ -111,8 +93,7 @@ async def measure_links(
     report: Report, stack: AsyncExitStack, arguments: argparse.Namespace, folder: Path
 ) -> None:
     """Hand out a stored file beside nginx."""
-    file = folder / "cohort.chr20.vcf.gz"
-    await asyncio.to_thread(write_vcf, file, int(arguments.gib * GIB / MIB))
+    file = await write_cohort(folder, arguments.gib)
     scene = await stack.enter_async_context(Scene(folder, dict(NO_RATE_LIMIT), with_sandbox=False))
     await scene.sign_in()
     token = {"Authorization": f"Bearer {scene.client.token}"}
@@ -212,14 +193,15 @@ async def main() -> int:
     made.add_argument("--gib", type=float, default=1.0, help="size of the file that is handed out")
     made.add_argument("--zip-mib", type=int, default=512, help="size of the result")
     arguments = made.parse_args()
-    report = begin("download", arguments)
     need = int(arguments.gib * 4 * GIB) + arguments.zip_mib * 4 * MIB
     keep_buffers()  # as the platform does
-    with workplace(report, arguments.dir, need) as folder:
-        for measure in (measure_links, measure_results):
+
+    async def both(report: Report, folder: Path) -> None:
+        for part in (measure_links, measure_results):
             async with AsyncExitStack() as stack:
-                await measure(report, stack, arguments, folder)
-    return report.finish(arguments.out)
+                await part(report, stack, arguments, folder)
+
+    return await measure("download", arguments, need, both)
 
 
 if __name__ == "__main__":

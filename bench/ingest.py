@@ -12,7 +12,6 @@ Then, once more to the platform, how far the memory of its process rises, and ho
 
 import argparse
 import asyncio
-import hashlib
 import http.client
 import json
 import operator
@@ -26,20 +25,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench import peers
-from bench.memory import write_vcf
-from bench.runner import (
-    GIB,
-    MIB,
-    NO_RATE_LIMIT,
-    Memory,
-    Report,
-    begin,
-    interleave,
-    parser,
-    run,
-    share,
-    workplace,
-)
+from bench.cohort import sha256, write_cohort
+from bench.runner import GIB, NO_RATE_LIMIT, Memory, Report, interleave, measure, parser, run, share
 from bench.sending import Answer, post_file
 from tests.e2e.processes import Scene, free_port
 
@@ -102,7 +89,7 @@ class Bench:
     def __init__(self, folder: Path, report: Report) -> None:
         self._folder = folder
         self._report = report
-        self._file = folder / "cohort.chr20.vcf.gz"
+        self._file = Path()
         self._digest = ""
         self._stack = AsyncExitStack()
 
@@ -161,9 +148,8 @@ class Bench:
 
     async def compare(self, gib: float) -> None:
         """Let all have their turns with a file of this size."""
-        await asyncio.to_thread(write_vcf, self._file, int(gib * GIB / MIB))
-        with self._file.open("rb") as file:
-            self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._file = await write_cohort(self._folder, gib)
+        self._digest = await asyncio.to_thread(sha256, self._file)
         size, report = self._file.stat().st_size, self._report
         contenders = {
             "ours, receiving": lambda: self._timed(self.receiver, self._same),
@@ -219,13 +205,13 @@ async def main() -> int:
     made.add_argument("--gib", default="1,4", help="sizes of the file, separated by commas")
     arguments: argparse.Namespace = made.parse_args()
     sizes = [float(size) for size in arguments.gib.split(",")]
-    report = begin("ingest", arguments)
-    need = int(max(sizes) * 5 * GIB)
-    with workplace(report, arguments.dir, need) as folder:
+
+    async def each(report: Report, folder: Path) -> None:
         async with Bench(folder, report) as bench:
             for gib in sizes:
                 await bench.compare(gib)
-    return report.finish(arguments.out)
+
+    return await measure("ingest", arguments, int(max(sizes) * 5 * GIB), each)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,19 @@ def workplace(report: Report, chosen: Path | None, need_bytes: int) -> Iterator[
         yield Path(folder)
 
 
+async def measure(
+    name: str,
+    arguments: argparse.Namespace,
+    need_bytes: int,
+    work: Callable[[Report, Path], Awaitable[None]],
+) -> int:
+    """Measure with a report and a folder of its own; give the exit status."""
+    report = begin(name, arguments)
+    with workplace(report, arguments.dir, need_bytes) as folder:
+        await work(report, folder)
+    return report.finish(arguments.out)
+
+
 async def interleave(contenders: Mapping[str, Work], rounds: int) -> dict[str, list[float]]:
     """Let each have its turn in each round, after one that does not count; who begins changes. Gives the seconds."""
     order = list(contenders)

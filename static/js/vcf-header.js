@@ -1,12 +1,12 @@
 // What a genotype file is, from its first blocks and its last one, before any of it is sent. Knows nothing of the page.
 //
-//   inspect(file, tables)      → Facts of one File (or Blob with a name)
-//   compare(facts, tables)     → findings about several files together, and the build that they agree on
-//   judgeBuild(facts, build)   → findings about files whose build somebody chose
+//   inspect(file, tables)      → Facts of one File (or Blob with a name); vcf-set.js looks at several of them
 //
 // `tables` are the platform's own: `lengths` (chromosome → [hg19, hg38]), `chromosomes`, `names` (build → pattern), `few_samples`.
 // A finding has `level` (bad: the platform refuses it; warn), `code` (as app/genotypes/findings.py), `message` and `action`.
 // Whatever cannot be told is null, never a guess: the platform checks the whole file again.
+
+import { bad, base, count, plain, warn, word } from "./vcf-words.js";
 
 const HEAD_BYTES = 256 * 1024;
 const TAIL_BYTES = 160 * 1024;
@@ -65,61 +65,6 @@ export async function inspect(file, tables) {
   concludeBuild(facts, tables);
   return facts;
 }
-
-/** Look at files together: the same samples, each chromosome once, and one build. */
-export function compare(all) {
-  const findings = [];
-  const known = all.filter((facts) => facts.chromosome !== null);
-  const places = new Map();
-  for (const facts of known) {
-    const name = plain(facts.chromosome);
-    places.set(name, [...(places.get(name) ?? []), facts.name]);
-  }
-  for (const [name, files] of places) {
-    if (files.length > 1) {
-      findings.push({ level: "bad", code: "chromosome_twice", message: `Chromosome ${name} is in ${files.length} files: ${files.slice(0, 3).join(", ")}.`, action: "Choose one file for each chromosome; join parts of one with bcftools concat." });
-    }
-  }
-  const [first, ...following] = all.filter((facts) => facts.samples !== null);
-  for (const facts of following) {
-    if (facts.samples !== first.samples) {
-      findings.push({ level: "bad", code: "sample_counts_differ", message: `${first.name} has ${count(first.samples)} samples, but ${facts.name} has ${count(facts.samples)}.`, action: "All files of a job must hold the same samples: bcftools view -S samples.txt" });
-      break;
-    }
-    if (first.ids && facts.ids && first.ids !== facts.ids) {
-      findings.push({ level: "bad", code: "samples_differ", message: `${first.name} and ${facts.name} have different sample ids, or the same ones in another order.`, action: `Bring them into the same order: bcftools query -l ${word(first.name)} > samples.txt, then bcftools view -S samples.txt` });
-      break;
-    }
-  }
-  const builds = new Set(all.map((facts) => facts.build).filter(Boolean));
-  if (builds.size > 1) {
-    findings.push({ level: "warn", code: "build_mismatch", message: "Some of the files look like hg19 and others like hg38.", action: "Files of one job must be in the same build." });
-  }
-  return { findings, build: builds.size === 1 ? [...builds][0] : null };
-}
-
-/** Say what does not fit the build that was chosen: at most one finding of each kind, however many files it is true of. */
-export function judgeBuild(all, build) {
-  if (!build) return [];
-  const unlike = all.filter((facts) => facts.build && facts.build !== build);
-  const misnamed = all.filter((facts) => facts.chromosome !== null && facts.hasPrefix !== (build === "hg38"));
-  const because = (facts) => (facts.votes.length ? `: ${facts.votes[0].because}` : "");
-  const findings = [];
-  if (misnamed.length) {
-    const [first] = misnamed;
-    const bare = first.chromosome.replace(/^chr/, "");
-    const [old, wanted] = build === "hg38" ? [bare, `chr${bare}`] : [`chr${bare}`, bare];
-    const looks = unlike.includes(first) ? ` It looks like ${first.build}${because(first)}.` : "";
-    findings.push({ level: "bad", code: "prefix_mismatch", message: `${first.name}${others(misnamed)} calls its chromosome ${old}, but ${build} files must call it ${wanted}.${looks}`, action: looks ? `Choose ${first.build}.` : `If the positions are in ${build}, rename it: echo '${old} ${wanted}' > names.txt && bcftools annotate --rename-chrs names.txt -Oz -o ${wanted}.vcf.gz ${word(first.name)}. Otherwise choose the other build.` });
-  }
-  const rest = unlike.filter((facts) => !misnamed.length || !misnamed.includes(facts));
-  if (rest.length) {
-    findings.push({ level: "warn", code: "build_mismatch", message: `You chose ${build}, but ${rest[0].name}${others(rest)} looks like ${rest[0].build}${because(rest[0])}.`, action: `Choose ${rest[0].build}, or make sure which build the positions are in.` });
-  }
-  return findings;
-}
-
-const others = (files) => (files.length > 1 ? ` (and ${files.length - 1} more)` : "");
 
 /** Find the BGZF block at `at` (SAM specification, 4.1): where its data begins and it ends; null where none begins or it goes on. */
 export function findBlock(bytes, at) {
@@ -425,20 +370,4 @@ function concludeBuild(facts, tables) {
   if (new Set(facts.votes.map((vote) => vote.build)).size > 1) {
     warn(facts, "build_doubtful", `Its build is doubtful: ${facts.votes.map((vote) => `${vote.because} (${vote.build})`).join("; ")}.`, "Make sure which build the positions are in before you choose it.");
   }
-}
-
-const plain = (chromosome) => {
-  const bare = chromosome.replace(/^chr/, "");
-  return bare === "23" ? "X" : bare;
-};
-const base = (name) => name.replace(/(\.vcf)?(\.b?gz)?$/, "") || "file";
-const word = (name) => (/^[\w.@%+=:,/][\w.@%+=:,/-]*$/.test(name) ? name : `'${name.replaceAll("'", `'"'"'`)}'`);
-const count = (number) => number.toLocaleString("en");
-
-function bad(facts, code, message, action) {
-  facts.findings.push({ level: "bad", code, message, action });
-}
-
-function warn(facts, code, message, action) {
-  facts.findings.push({ level: "warn", code, message, action });
 }

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -16,8 +17,10 @@ from app.adapters.base import Credential, InputFile, Submission
 from app.adapters.endpoint import Endpoint
 from app.adapters.michigan.adapter import MichiganAdapter
 from app.adapters.michigan.config import parse_config
+from app.adapters.michigan.discovery import Form, read_form
 from app.adapters.transport import Timeouts, Transport
-from tests.fakes.cloudgene import GOOD_TOKEN, PANEL, FakeCloudgene
+from tests.fakes.cloudgene import GOOD_TOKEN, FakeCloudgene
+from tests.fakes.cloudgene_form import APP, PANEL, default_params
 from tests.fakes.recording import never_read, silent
 
 QUICK = Timeouts(
@@ -100,6 +103,17 @@ def make_submission(folder: Path, name: str = "fi-3f0c", **changes: object) -> S
         "archive_password": PASSWORD,
     }
     return Submission(**{**values, **changes})  # type: ignore[arg-type] # a bag of keyword arguments
+
+
+def make_form(**changed: dict[str, Any] | None) -> Form:
+    """The usual form; a parameter given as None is left out, others are replaced or added."""
+    params = [param for param in default_params() if param["id"] not in changed]
+    params += [{"id": name, **param} for name, param in changed.items() if param is not None]
+    return read_form({"id": "imputationserver2", "version": "2.0.12", "params": params}, APP)
+
+
+def ignore(_count: int) -> None:
+    """Hear of progress, and do nothing."""
 
 
 @pytest.fixture(scope="session")

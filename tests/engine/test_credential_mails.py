@@ -5,8 +5,8 @@ from datetime import timedelta
 from app.mail import RecordingMailer
 from app.usecases.credential_watch import watch_ends
 from app.usecases.outbox import deliver_due
+from tests.engine.credentials import jwt, store
 from tests.engine.stage import Stage
-from tests.engine.test_credentials import jwt, store
 from tests.support.people import Person
 
 

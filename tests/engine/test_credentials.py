@@ -1,10 +1,8 @@
-"""The watch over stored credentials: ends are told before they come, refusals are found before a job meets them."""
+"""The daily look at stored credentials: refusals are found before a job meets them."""
 
 import asyncio
-import json
-from base64 import urlsafe_b64encode
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,66 +10,14 @@ import pytest
 from app.adapters.base import CredentialReport, Rejected, ServiceUnavailable
 from app.usecases.catalogue import change_service
 from app.usecases.credential_checks import PER_SERVICE, check_credentials
-from app.usecases.credential_watch import follow_stored, watch_ends
-from app.usecases.deps import Actor
-from app.usecases.own_credentials import (
-    GivenCredential,
-    change_credential,
-    delete_credential,
-    store_credential,
-)
+from app.usecases.credential_watch import follow_stored
 from app.usecases.service_fields import ServiceChange
 from tests import factories
+from tests.engine.credentials import SHARED, check, jwt, store, told, watch
 from tests.engine.fake_service import FakeAdapter
 from tests.engine.stage import Stage, make_person
 from tests.support.deps import RecordingQueue
-from tests.support.jobs import Desk
 from tests.support.people import Person
-
-SHARED = {"credential_policy": "shared", "credential_kind": "token"}
-
-
-def jwt(ends: datetime, owner: str = "researcher") -> str:
-    """Give a token that says when it ends."""
-
-    def part(value: object) -> str:
-        return urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
-
-    return f"{part({'alg': 'HS256'})}.{part({'exp': int(ends.timestamp()), 'sub': owner})}.c2ln"
-
-
-async def store(stage: Stage, person: Person, desk: Desk, token: str, *, good: bool = True) -> int:
-    """Let a person store a token; give the credential's id."""
-    if good:
-        stage.service.tokens[token] = "researcher"
-    given = GivenCredential(api_token=token)
-    held = await store_credential(stage.deps, Actor(person.user), desk.service.id, given, "")
-    return held.stored.id
-
-
-async def told(stage: Stage, person: Person) -> Counter[str]:
-    """Count a person's notices; each must be an e-mail too."""
-    count = "select {0} as type from {1} where user_id = $1 and {0} like 'credential_%'"
-    pool = stage.deps.pool
-    web = await pool.fetch(count.format("type", "notifications"), person.id)
-    mail = await pool.fetch(count.format("template", "outbox"), person.id)
-    assert Counter(row["type"] for row in web) == Counter(row["type"] for row in mail)
-    return Counter(row["type"] for row in web)
-
-
-async def watch(stage: Stage, **by: float) -> None:
-    """Let time pass, and two processes look at the ends at the same time."""
-    stage.clock.move(**by)
-    processes = [stage.process(name, enqueue=RecordingQueue()) for name in ("one", "two", "three")]
-    await asyncio.gather(*(watch_ends(process) for process in processes))
-    await watch_ends(stage.deps)
-
-
-async def check(stage: Stage, **by: float) -> int:
-    """Let time pass, and the credentials that are due be tried; give how many were."""
-    await follow_stored(stage.deps)
-    stage.clock.move(**by)
-    return await check_credentials(stage.deps)
 
 
 async def credential(stage: Stage, credential_id: int) -> dict[str, Any]:
@@ -80,122 +26,6 @@ async def credential(stage: Stage, credential_id: int) -> dict[str, Any]:
     )
     assert row is not None
     return dict(row)
-
-
-# Ends
-
-
-async def test_end_when_it_comes_then_it_is_told_a_week_and_a_day_before_and_after_each_once(
-    stage: Stage, dora: Person
-) -> None:
-    desk = await stage.desk(dora)
-    await store(stage, dora, desk, jwt(stage.clock() + timedelta(days=8)))
-    await watch(stage)
-    assert await told(stage, dora) == {}
-    for _ in range(3):
-        await watch(stage, days=1.2 / 3)
-    assert await told(stage, dora) == {"credential_expiring": 1}
-    await watch(stage, days=5)
-    assert await told(stage, dora) == {"credential_expiring": 1}
-    await watch(stage, days=1)
-    await watch(stage, hours=1)
-    assert await told(stage, dora) == {"credential_expiring": 2}
-    for _ in range(3):
-        await watch(stage, days=100)
-    assert await told(stage, dora) == {"credential_expiring": 2, "credential_expired": 1}
-    notice = await stage.deps.pool.fetchrow(
-        "select message, data from notifications where type = 'credential_expiring' order by id"
-    )
-    assert notice is not None
-    assert notice["message"].startswith(f"Your credential for {desk.service.name} ends on ")
-    assert notice["data"]["action_url"].endswith("/ui/settings/service-credentials")
-    assert notice["data"]["service_id"] == desk.service.id
-    assert notice["data"]["job_id"] is None
-
-
-async def test_end_when_notices_were_forgotten_meanwhile_then_it_is_not_told_again(
-    stage: Stage, dora: Person
-) -> None:
-    desk = await stage.desk(dora)
-    await store(stage, dora, desk, jwt(stage.clock() - timedelta(days=1)))
-    await watch(stage)
-    assert await told(stage, dora) == {"credential_expired": 1}
-    await stage.deps.pool.execute("delete from notifications")
-    await stage.deps.pool.execute("delete from outbox")
-    await watch(stage, days=400)
-    assert await told(stage, dora) == {}
-
-
-async def test_end_when_the_credential_is_replaced_then_the_new_end_is_told_anew(
-    stage: Stage, dora: Person
-) -> None:
-    desk = await stage.desk(dora)
-    await store(stage, dora, desk, jwt(stage.clock() + timedelta(days=3)))
-    await watch(stage)
-    assert await told(stage, dora) == {"credential_expiring": 1}
-    await store(stage, dora, desk, jwt(stage.clock() + timedelta(days=30)))
-    await watch(stage, days=20)
-    assert await told(stage, dora) == {"credential_expiring": 1}, "the old end no longer matters"
-    await watch(stage, days=4)
-    assert await told(stage, dora) == {"credential_expiring": 2}
-
-
-async def test_end_when_nobody_would_miss_the_credential_then_nothing_is_told(
-    stage: Stage, dora: Person
-) -> None:
-    ends = stage.clock() + timedelta(hours=5)
-    switched_off, deleted, disabled, refused = [await stage.desk(dora) for _ in range(4)]
-    first = await store(stage, dora, switched_off, jwt(ends))
-    actor = Actor(dora.user)
-    await change_credential(stage.deps, actor, first, given=GivenCredential(), is_active=False)
-    await delete_credential(stage.deps, actor, await store(stage, dora, deleted, jwt(ends)))
-    await store(stage, dora, disabled, jwt(ends))
-    pool = stage.deps.pool
-    await pool.execute("update services set is_active = false where id = $1", disabled.service.id)
-    last = await store(stage, dora, refused, jwt(ends))
-    await pool.execute(
-        "update user_service_credentials set rejected_at = now() where id = $1", last
-    )
-    await watch(stage)
-    assert await told(stage, dora) == {}
-
-
-async def test_end_when_preferences_leave_it_out_then_it_is_not_told(
-    stage: Stage, dora: Person
-) -> None:
-    desk = await stage.desk(dora)
-    await stage.deps.pool.execute(
-        "update users set notification_preferences = $2 where id = $1",
-        dora.id,
-        {"credential_expiring": {"email": False}, "credential_expired": {"web": False}},
-    )
-    await store(stage, dora, desk, jwt(stage.clock() + timedelta(hours=5)))
-    await watch(stage)
-    await watch(stage, days=1)
-    pool = stage.deps.pool
-    types = "select array_agg(type) from notifications"
-    assert await pool.fetchval(types) == ["credential_expiring"]
-    assert await pool.fetchval("select array_agg(template) from outbox") == ["credential_expired"]
-
-
-async def test_end_when_the_credential_is_shared_then_the_administrators_are_told_and_nobody_else(
-    stage: Stage, dora: Person
-) -> None:
-    root = await factories.make_person(stage.deps, "root", role="admin")
-    desk = await stage.desk(dora, **SHARED)
-    token = jwt(stage.clock() + timedelta(days=5))
-    stage.service.tokens[token] = "shared"
-    change = ServiceChange(credential_policy="shared", api_config={"api_token": token})
-    await change_service(stage.deps, None, desk.service.id, change)
-    assert await check(stage, minutes=12) == 2
-    await watch(stage)
-    assert await told(stage, dora) == {}
-    assert await told(stage, root) == {"credential_expiring": 1}
-    message = await stage.deps.pool.fetchval("select message from notifications")
-    assert message.startswith(f"The shared credential for {desk.service.name} ends on ")
-    await watch(stage, days=4.5)
-    await watch(stage, days=2)
-    assert await told(stage, root) == {"credential_expiring": 2, "credential_expired": 1}
 
 
 # The daily look

@@ -6,7 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.cloudgene import GOOD_TOKEN, FakeCloudgene, own_error
+from tests.fakes.cloudgene import GOOD_TOKEN, FakeCloudgene
+from tests.fakes.cloudgene_errors import own_error
 
 APP2 = "imputationserver@1.7.3"
 _SHOWN = ("id", "name", "state", "application", "positionInQueue", "submittedOn", "startTime", "endTime", "deletedOn", "steps", "outputParams", "username")  # fmt: skip

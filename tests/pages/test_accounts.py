@@ -8,9 +8,9 @@ from app.db.accounts import find_user
 from app.settings import Settings
 from app.usecases.deps import Deps
 from app.usecases.one_time import ensure_setup_link
-from tests.routes.test_auth import mailed_link
 from tests.support.api import Api
 from tests.support.people import PASSWORD, Person
+from tests.support.signing_in import mailed_link
 
 NEW = {"username": "dora", "password": PASSWORD, "email": "dora@example.org"}
 

@@ -1,10 +1,8 @@
-"""Own files over HTTP: uploading, downloading, signed links, and the end of their time."""
+"""Own files over HTTP: uploading, whose they are, and the end of their time."""
 
 import asyncio
 import hashlib
 from dataclasses import replace
-from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -16,10 +14,10 @@ from app.usecases.deps import Deps
 from tests.genotypes.vcf_files import vcf
 from tests.support.api import Answer, Api
 from tests.support.deps import Clock
+from tests.support.files import GENOTYPES, upload
 from tests.support.jobs import (
     RESULTS,
     Desk,
-    ThreadInspector,
     complete,
     finish,
     genotypes,
@@ -30,27 +28,7 @@ from tests.support.jobs import (
 )
 from tests.support.people import Person
 
-JSON = {"Accept": "application/json"}
-GENOTYPES = genotypes()
 DAY_S = 86_400.0
-
-
-@pytest.fixture
-def deps(deps: Deps) -> Deps:
-    return replace(deps, inspector=ThreadInspector())
-
-
-@pytest.fixture
-async def desk(deps: Deps, alice: Person) -> Desk:
-    return await make_desk(deps, alice)
-
-
-async def upload(
-    client: Api, person: Person, content: bytes = GENOTYPES, field: str = "file", **options: Any
-) -> Answer:
-    form = aiohttp.FormData()
-    form.add_field(field, content, filename="chr20.vcf.gz")
-    return await client.post("/files/upload", as_=person, data=form, **options)
 
 
 async def job_with(client: Api, person: Person, desk: Desk, file_id: int) -> Answer:
@@ -158,7 +136,11 @@ async def test_every_route_when_the_file_is_anothers_then_there_is_no_such_file(
             answer = await client.request(method, path + suffix, as_=charlie)
             assert answer.status == 404, (method, suffix)
             assert (await client.request(method, path + suffix)).status == 401
-    assert (await client.get(f"/files/{file_id}/download", as_=charlie, headers=JSON)).status == 404
+    assert (
+        await client.get(
+            f"/files/{file_id}/download", as_=charlie, headers={"Accept": "application/json"}
+        )
+    ).status == 404
     assert (await client.get("/files", as_=charlie)).json() == []
 
 
@@ -172,134 +154,6 @@ async def test_delete_when_the_file_is_a_result_then_conflicts(
             assert (answer.status, answer.json()["code"]) == (409, "file_of_job")
     archive = (await client.get(f"/files/{job.results_file_id}", as_=alice)).json()
     assert (archive["kind"], archive["sha256"]) == ("archive", None)
-
-
-class TestDownload:
-    async def test_download_when_asked_then_gives_bytes_and_writes_it_down(
-        self, deps: Deps, client: Api, alice: Person
-    ) -> None:
-        file = (await upload(client, alice)).json()
-        path = f"/files/{file['id']}/download"
-        answer = await client.get(path, as_=alice)
-        assert (answer.status, answer.body) == (200, GENOTYPES)
-        assert answer.headers["ETag"] == f'"{file["sha256"]}"'
-        assert answer.headers["Content-Type"] == "application/gzip"
-        part = await client.get(path, as_=alice, headers={"Range": "bytes=5-9"})
-        assert (part.status, part.body) == (206, GENOTYPES[5:10])
-        bogus = {"Range": "bytes=5-9", "If-Range": '"bogus"'}
-        assert (await client.get(path, as_=alice, headers=bogus)).body == GENOTYPES
-        beyond = await client.get(path, as_=alice, headers={"Range": "bytes=999999-"})
-        assert (beyond.status, beyond.json()["status"]) == (416, 416)
-        same = await client.get(path, as_=alice, headers={"If-None-Match": answer.headers["ETag"]})
-        assert same.status == 304
-        head = await client.head(path, as_=alice)
-        assert (head.status, head.headers["Content-Length"]) == (200, str(len(GENOTYPES)))
-        acts = await deps.pool.fetch("select * from audit_logs where action = 'file.downloaded'")
-        assert len(acts) == 3
-        assert {(row["user_id"], row["address"]) for row in acts} == {(alice.id, "127.0.0.1")}
-
-    async def test_download_when_the_bytes_are_gone_then_is_404_and_not_written_down(
-        self, deps: Deps, client: Api, alice: Person
-    ) -> None:
-        file = (await upload(client, alice)).json()
-        await deps.store.delete(await deps.pool.fetchval("select storage_key from files"))
-        answer = await client.get(f"/files/{file['id']}/download", as_=alice)
-        assert (answer.status, answer.json()["code"]) == (404, "file_gone")
-        downloads = "select count(*) from audit_logs where action = 'file.downloaded'"
-        assert await deps.pool.fetchval(downloads) == 0
-
-    async def test_download_when_a_member_of_the_archive_is_gone_then_is_404(
-        self, deps: Deps, client: Api, alice: Person, desk: Desk
-    ) -> None:
-        job = await complete(deps, await submitted(deps, client, alice, desk))
-        key = await deps.pool.fetchval("select storage_key from files where name like '%.dose%'")
-        await deps.store.delete(key)
-        assert (await client.get(f"/jobs/{job.id}/results", as_=alice)).status == 404
-
-
-class TestLinks:
-    @pytest.fixture
-    async def file(self, client: Api, alice: Person) -> dict[str, Any]:
-        found: dict[str, Any] = (await upload(client, alice)).json()
-        return found
-
-    async def link(self, client: Api, person: Person, file: dict[str, Any]) -> str:
-        answer = await client.get(f"/files/{file['id']}/download", as_=person, headers=JSON)
-        told = answer.json()
-        assert set(told) == {"download_url", "expires_at"}
-        return str(told["download_url"].removeprefix("http://platform.test"))
-
-    async def test_link_when_followed_then_needs_no_sign_in(
-        self, deps: Deps, client: Api, alice: Person, file: dict[str, Any]
-    ) -> None:
-        path = await self.link(client, alice, file)
-        answer = await client.get(path)
-        assert (answer.status, answer.body) == (200, GENOTYPES)
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
-        assert (await client.head("/api" + path)).headers["Content-Length"] == str(len(GENOTYPES))
-        part = await client.get(path, headers={"Range": "bytes=-4"})
-        assert (part.status, part.body) == (206, GENOTYPES[-4:])
-        act = await deps.pool.fetchrow("select * from audit_logs where action = 'file.downloaded'")
-        assert (act["user_id"], act["details"]) == (
-            alice.id, {"name": "chr20.vcf.gz", "by_link": True},
-        )  # fmt: skip
-
-    async def test_link_when_asked_for_often_then_is_the_same_while_it_lasts(
-        self, client: Api, alice: Person, file: dict[str, Any], clock: Clock
-    ) -> None:
-        first = await self.link(client, alice, file)
-        assert await self.link(client, alice, file) == first
-        clock.move(seconds=2000)
-        second = await self.link(client, alice, file)
-        assert second != first
-        assert (await client.get(first)).status == 200
-
-    async def test_link_when_wrong_expired_or_revoked_then_answers_are_the_same(
-        self, deps: Deps, client: Api, alice: Person, file: dict[str, Any], clock: Clock
-    ) -> None:
-        path = await self.link(client, alice, file)
-        token = path.split("/")[3]
-        flipped = token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
-        forged = deps.links.sign(uuid4(), file["id"])
-        paths = [
-            path.replace(token, other)
-            for other in (flipped, forged, "x", "%F0%9F%A7%AC", "a" * 5000)
-        ]
-        assert (await client.get(path.replace("chr20", "any"))).status == 200
-        answers = [await client.get(wrong) for wrong in paths]
-        revoked = await client.delete(f"/files/{file['id']}/links", as_=alice)
-        assert revoked.json() == {"revoked": 1}
-        answers.append(await client.get(path))
-        late = await self.link(client, alice, file)
-        clock.move(seconds=3601)
-        answers.append(await client.get(late))
-        shapes = set()
-        for answer in answers:
-            told = answer.json()
-            told.pop("request_id")
-            shapes.add((answer.status, str(told)))
-        assert len(shapes) == 1
-        assert answers[0].status == 404
-
-    async def test_link_when_its_user_is_disabled_or_the_file_deleted_then_ends(
-        self, deps: Deps, client: Api, alice: Person, file: dict[str, Any]
-    ) -> None:
-        path = await self.link(client, alice, file)
-        await deps.pool.execute("update users set is_active = false")
-        assert (await client.get(path)).status == 404
-        await deps.pool.execute("update users set is_active = true")
-        assert (await client.get(path)).status == 200
-        assert (await client.delete(f"/files/{file['id']}", as_=alice)).status == 204
-        assert (await client.get(path)).status == 404
-
-    async def test_link_when_its_token_names_another_file_then_is_refused(
-        self, deps: Deps, client: Api, alice: Person, file: dict[str, Any]
-    ) -> None:
-        other = (await upload(client, alice, genotypes(records=5))).json()
-        await self.link(client, alice, file)
-        link_id = await deps.pool.fetchval("select id from signed_links")
-        forged = deps.links.sign(link_id, other["id"])
-        assert (await client.get(f"/files/download/{forged}/x")).status == 404
 
 
 class TestTime:
@@ -362,26 +216,6 @@ class TestTime:
         assert await files.remove_orphans(deps) == 1
         assert not deps.store.path(orphan.key).exists()
         assert len(await stored_paths(deps)) == 1
-
-
-async def test_archive_when_made_twice_then_is_one_file_of_the_same_bytes(
-    deps: Deps, client: Api, alice: Person, desk: Desk
-) -> None:
-    job = await complete(deps, await submitted(deps, client, alice, desk))
-    first = await client.get(f"/jobs/{job.id}/results", as_=alice)
-    second = await client.get(f"/jobs/{job.id}/results", as_=alice)
-    assert first.body == second.body
-    assert first.headers["ETag"] == second.headers["ETag"]
-    row = await deps.pool.fetchrow("select * from files where id = $1", job.results_file_id)
-    assert (row["size_bytes"], row["storage_key"]) == (len(first.body), None)
-
-
-async def test_archive_when_the_job_has_no_results_then_is_an_empty_zip(
-    deps: Deps, client: Api, alice: Person, desk: Desk
-) -> None:
-    job = await complete(deps, await submitted(deps, client, alice, desk), {})
-    answer = await client.get(f"/jobs/{job.id}/results", as_=alice)
-    assert (answer.status, len(answer.body)) == (200, 22)
 
 
 async def test_submit_and_delete_when_at_once_then_the_job_never_loses_its_input(

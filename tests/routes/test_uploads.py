@@ -33,16 +33,6 @@ MIB = 1024 * 1024
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
-@pytest.fixture
-def deps(deps: Deps) -> Deps:
-    return replace(deps, inspector=ThreadInspector())
-
-
-@pytest.fixture
-async def desk(deps: Deps, alice: Person) -> Desk:
-    return await make_desk(deps, alice)
-
-
 def part(name: str, value: str) -> bytes:
     return f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
 

@@ -6,9 +6,9 @@ import asyncpg
 import pytest
 
 from app.usecases.deps import Deps
-from tests.routes.test_auth import mailed_link
 from tests.support.api import Api
 from tests.support.people import Person
+from tests.support.signing_in import mailed_link
 from tests.web.test_problems import problem
 
 

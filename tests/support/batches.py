@@ -1,13 +1,16 @@
-"""What tests of batches need to be there: forms with targets."""
+"""What tests of batches need to be there: forms with targets, and ends of their jobs."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 
+from app.db.jobs import find_own_job
+from app.usecases.deps import Deps
 from tests.support.api import Answer, Api
-from tests.support.jobs import Desk, job_form
+from tests.support.jobs import Desk, finish, job_form
 from tests.support.people import Person
 
 
@@ -36,3 +39,19 @@ async def submit_batch(
     """Submit a batch over HTTP."""
     form = batch_form(targets, *files, **fields)
     return await client.post("/jobs", as_=person, data=form, headers=headers)
+
+
+async def made(answer: Answer) -> dict[str, Any]:
+    """Give the batch that an answer shows."""
+    assert answer.status == 201, answer.text
+    batch: dict[str, Any] = answer.json()
+    return batch
+
+
+async def end(deps: Deps, batch: dict[str, Any], *statuses: str) -> None:
+    """End the jobs of a batch; «open» leaves one as it is."""
+    for shown, status in zip(batch["jobs"], statuses, strict=True):
+        if status != "open":
+            job = await find_own_job(deps.pool, UUID(shown["id"]), shown["user_id"])
+            assert job is not None
+            await finish(deps, job, status)

@@ -1,32 +1,18 @@
 """From the platform's words to the fields that a form lists; refusals name the choices."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.adapters.base import InputFile, Rejected
-from app.adapters.michigan.discovery import (
-    Form,
-    app_ids,
-    build_in,
-    choose_app,
-    read_form,
-)
+from app.adapters.michigan.discovery import Form
 from app.adapters.michigan.forms import default_phasing, files_field, fill, options_of
-from tests.adapters.conftest import PASSWORD, make_submission
-from tests.fakes.cloudgene import APP, BARE_PANEL, PANEL, default_params
-
-
-def _form(**changed: dict[str, Any] | None) -> Form:
-    """The usual form; a parameter given as None is left out, others are replaced or added."""
-    params = [param for param in default_params() if param["id"] not in changed]
-    params += [{"id": name, **param} for name, param in changed.items() if param is not None]
-    return read_form({"id": "imputationserver2", "version": "2.0.12", "params": params}, APP)
+from tests.adapters.conftest import PASSWORD, make_form, make_submission
+from tests.fakes.cloudgene_form import BARE_PANEL, PANEL
 
 
 def _fill(tmp_path: Path, form: Form | None = None, **changes: object) -> dict[str, str]:
-    pairs = fill(form or _form(), make_submission(tmp_path, **changes), {})  # type: ignore[arg-type] # a bag
+    pairs = fill(form or make_form(), make_submission(tmp_path, **changes), {})  # type: ignore[arg-type] # a bag
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
@@ -63,23 +49,25 @@ def test_fill_when_phasing_is_asked_for_then_the_listed_key(
 def test_fill_when_phasing_is_not_listed_then_rejected_with_the_choices(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match=r"phasing shapeit.* beagle, eagle, no_phasing"):
         _fill(tmp_path, phasing="shapeit")
-    only_eagle = _form(
+    only_eagle = make_form(
         phasing={"type": "list", "value": "eagle", "values": [{"key": "eagle", "value": "x"}]}
     )
     with pytest.raises(Rejected, match="phasing none"):
         _fill(tmp_path, only_eagle, phasing=False)
-    assert "phasing" not in _fill(tmp_path, _form(phasing=None), phasing=True)
+    assert "phasing" not in _fill(tmp_path, make_form(phasing=None), phasing=True)
     with pytest.raises(Rejected, match="no choice of phasing"):
-        _fill(tmp_path, _form(phasing=None), phasing="eagle")
+        _fill(tmp_path, make_form(phasing=None), phasing="eagle")
 
 
 def test_default_phasing_when_the_default_is_no_engine_then_the_first_engine() -> None:
     values = [{"key": "no_phasing", "value": "No phasing"}, {"key": "beagle", "value": "b"}]
     assert (
-        default_phasing(_form(phasing={"type": "list", "value": "no_phasing", "values": values}))
+        default_phasing(
+            make_form(phasing={"type": "list", "value": "no_phasing", "values": values})
+        )
         == "beagle"
     )
-    assert default_phasing(_form(phasing={"type": "list", "values": values[:1]})) is None
+    assert default_phasing(make_form(phasing={"type": "list", "values": values[:1]})) is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +82,7 @@ def test_fill_when_population_is_listed_in_any_case_then_the_listed_key(
 def test_fill_when_population_is_absent_then_mixed_before_all_before_off(tmp_path: Path) -> None:
     def form(*keys: str) -> Form:
         values = [{"key": PANEL, "values": [{"key": key, "value": key} for key in keys]}]
-        return _form(population={"type": "binded_list", "bind": "refpanel", "values": values})
+        return make_form(population={"type": "binded_list", "bind": "refpanel", "values": values})
 
     assert (
         _fill(tmp_path, form("eur", "off", "all", "mixed"), population=None)["population"]
@@ -110,7 +98,7 @@ def test_fill_when_the_panel_has_no_populations_then_the_field_is_left_out(tmp_p
     assert "population" not in _fill(tmp_path, panel_key=BARE_PANEL, population="mixed")
     with pytest.raises(Rejected, match="no populations"):
         _fill(tmp_path, panel_key=BARE_PANEL, population="afr")
-    assert "population" not in _fill(tmp_path, _form(population=None), population="afr")
+    assert "population" not in _fill(tmp_path, make_form(population=None), population="afr")
 
 
 def test_fill_when_population_is_of_another_panel_then_rejected_with_the_choices(
@@ -145,7 +133,7 @@ def test_fill_when_two_versions_of_a_panel_are_listed_then_a_short_name_is_refus
     tmp_path: Path,
 ) -> None:
     values = [{"key": f"apps@x@{version}", "value": "X"} for version in ("1.0", "2.0")]
-    form = _form(refpanel={"type": "app_list", "values": values}, population=None)
+    form = make_form(refpanel={"type": "app_list", "values": values}, population=None)
     assert _fill(tmp_path, form, panel_key="x@2.0")["refpanel"] == "apps@x@2.0"
     with pytest.raises(Rejected, match="reference panel x"):
         _fill(tmp_path, form, panel_key="x")
@@ -161,7 +149,7 @@ def test_fill_when_build_is_known_then_the_listed_key(
 
 
 def test_fill_when_the_site_spells_builds_otherwise_then_its_key(tmp_path: Path) -> None:
-    form = _form(build={"type": "list", "values": [{"key": "b38", "value": "GRCh38/hg38"}]})
+    form = make_form(build={"type": "list", "values": [{"key": "b38", "value": "GRCh38/hg38"}]})
     assert _fill(tmp_path, form, build="hg38")["build"] == "b38"
     with pytest.raises(Rejected, match=r"build hg19.* b38"):
         _fill(tmp_path, form, build="hg19")
@@ -174,13 +162,13 @@ def test_fill_when_mode_is_spelt_otherwise_then_the_listed_key(
     tmp_path: Path, listed: str, asked: str
 ) -> None:
     values = [{"key": "imputation", "value": "x"}, {"key": listed, "value": "y"}]
-    form = _form(mode={"type": "list", "value": "imputation", "values": values})
+    form = make_form(mode={"type": "list", "value": "imputation", "values": values})
     assert _fill(tmp_path, form, mode=asked)["mode"] == listed
     assert "mode" not in _fill(tmp_path, form, mode=None)
 
 
 def test_fill_when_mode_cannot_be_chosen_then_only_imputation_goes(tmp_path: Path) -> None:
-    form = _form(mode=None)
+    form = make_form(mode=None)
     assert "mode" not in _fill(tmp_path, form, mode="imputation")
     with pytest.raises(Rejected, match="mode"):
         _fill(tmp_path, form, mode="qc_only")
@@ -189,8 +177,8 @@ def test_fill_when_mode_cannot_be_chosen_then_only_imputation_goes(tmp_path: Pat
 
 
 def test_fill_when_aes_is_not_listed_then_not_sent(tmp_path: Path) -> None:
-    assert "aesEncryption" not in _fill(tmp_path, _form(aesEncryption=None))
-    yes_no = _form(
+    assert "aesEncryption" not in _fill(tmp_path, make_form(aesEncryption=None))
+    yes_no = make_form(
         aesEncryption={"type": "checkbox", "value": "no", "values": [{"key": "no"}, {"key": "yes"}]}
     )
     assert _fill(tmp_path, yes_no)["aesEncryption"] == "yes"
@@ -230,7 +218,7 @@ def test_fill_when_an_option_is_impossible_then_rejected(
 
 
 def test_fill_when_options_are_of_every_kind_then_checked_by_kind(tmp_path: Path) -> None:
-    form = _form(
+    form = make_form(
         count={"type": "number", "value": "1"},
         note={"type": "text"},
         engine={"type": "radio", "values": [{"key": "A", "value": "x"}]},
@@ -278,14 +266,16 @@ def test_fill_when_name_or_password_would_be_changed_on_the_way_then_rejected(
 def test_fill_when_an_administrator_adds_fields_then_sent_but_never_in_place_of_ours(
     tmp_path: Path,
 ) -> None:
-    pairs = dict(fill(_form(), make_submission(tmp_path), {"check1": "accepted", "build": "hg38"}))
+    pairs = dict(
+        fill(make_form(), make_submission(tmp_path), {"check1": "accepted", "build": "hg38"})
+    )
     assert pairs["check1"] == "accepted"
     assert pairs["build"] == "hg19"
 
 
 def test_fill_when_the_form_has_no_panels_then_rejected(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="no reference panels"):
-        _fill(tmp_path, _form(refpanel=None))
+        _fill(tmp_path, make_form(refpanel=None))
 
 
 def _named(tmp_path: Path, *names: str) -> tuple[InputFile, ...]:
@@ -300,117 +290,20 @@ def test_files_field_when_names_are_impossible_then_rejected(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     with pytest.raises(Rejected):
-        files_field(_form(), _named(tmp_path, *names))
+        files_field(make_form(), _named(tmp_path, *names))
 
 
 def test_files_field_when_the_site_calls_it_otherwise_then_its_id(tmp_path: Path) -> None:
-    form = _form(files=None, vcfs={"type": "local_folder"})
+    form = make_form(files=None, vcfs={"type": "local_folder"})
     assert files_field(form, _named(tmp_path, "a.vcf.gz", "b.vcf.gz")) == "vcfs"
     with pytest.raises(Rejected, match="takes no files"):
-        files_field(_form(files=None), _named(tmp_path, "a.vcf.gz"))
+        files_field(make_form(files=None), _named(tmp_path, "a.vcf.gz"))
 
 
 def test_options_of_when_read_then_neither_common_fields_nor_page_text() -> None:
-    options = {option.id: option for option in options_of(_form(note={"type": "textarea"}))}
+    options = {option.id: option for option in options_of(make_form(note={"type": "textarea"}))}
     assert set(options) == {"r2Filter", "meta", "note"}
     assert options["r2Filter"].kind == "choice"
     assert [choice.key for choice in options["r2Filter"].choices] == ["0", "0.3"]
     assert options["meta"].kind == "checkbox"
     assert options["note"].kind == "text"
-
-
-# Discovery ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("ids", "pinned", "expected"),
-    [
-        (["imputationserver2-hla@2.0.12", APP], None, [APP]),
-        (["imputationserver2@1.9.9", "imputationserver2@1.10.0"], None, ["imputationserver2@1.10.0", "imputationserver2@1.9.9"]),
-        (["imputationserver@1.8.0", "imputationserver-pgs@1.0", "imputationserver-beagle@1"], None, ["imputationserver@1.8.0"]),
-        (["minimac4@1.0"], None, ["minimac4@1.0"]),
-        (["minimac4@1.0", "imputationserver2-afr@1"], None, ["imputationserver2-afr@1"]),
-        (["imputationserver2-hla@1", "other@1"], None, []),
-        ([], None, []),
-        ([APP], "imputationserver2@2.0.11", ["imputationserver2@2.0.11", APP, "imputationserver2"]),
-        ([APP], "imputationserver2", ["imputationserver2", APP]),
-        ([APP], "custom@1", ["custom@1", "custom"]),
-        (["imputationserver2-hla@3", APP], "imputationserver2-hla@2", ["imputationserver2-hla@2", "imputationserver2-hla@3", "imputationserver2-hla"]),
-    ],
-)  # fmt: skip
-def test_choose_app_when_listed_then_the_imputing_one_newest_first(
-    ids: list[str], pinned: str | None, expected: list[str]
-) -> None:
-    assert choose_app(ids, pinned) == expected
-
-
-@pytest.mark.parametrize(
-    "apps",
-    [
-        None,
-        1,
-        "x",
-        {},
-        [None, 1, "x", {}, {"id": None}, {"id": {}}, {"id": " a"}, {"id": "x" * 999}],
-    ],
-)
-def test_app_ids_when_the_list_is_odd_then_empty(apps: object) -> None:
-    assert app_ids({"apps": apps}) == []
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        None, 7, "x", {}, [None, 1, "x", [], {}],
-        [{"id": 1, "type": None, "values": None, "value": None}],
-        [{"id": "refpanel", "type": "app_list", "values": {"a": 1}}],
-        [{"id": "refpanel", "type": "app_list", "values": [None, 1, {"key": None}, {"key": {"a": 1}}, {"value": "x"}]}],
-        [{"id": "population", "type": "binded_list", "values": [{"key": "p", "values": 5}, {"values": [{}]}, 3]}],
-        [{"id": "x\ny", "type": "list"}, {"id": "x" * 1000}, {"id": "", "type": []}],
-    ],
-)  # fmt: skip
-def test_read_form_when_parameters_are_odd_then_only_they_are_lost(params: object) -> None:
-    form = read_form({"params": params, "version": {"a": 1}, "name": None}, APP)
-    assert form.app_id == APP
-    assert options_of(form) is not None
-    assert form.populations("p") == ()
-
-
-def test_read_form_when_titles_hold_html_then_plain() -> None:
-    form = _form()
-    assert form.panels is not None
-    assert [choice.label for choice in form.panels.choices] == [
-        "H3Africa v6 (GRCh38/hg38)",
-        "Bare (GRCh37/hg19)",
-    ]
-    assert form.panels.label == "Reference Panel (Details)"
-    assert [choice.label for choice in form.populations(PANEL)] == ["AFR", "AA", "Off"]
-
-
-@pytest.mark.parametrize(
-    ("text", "build"),
-    [
-        ("x (GRCh38/hg38)", "hg38"),
-        ("1000G b37", "hg19"),
-        ("hg19 and hg38", None),
-        ("HRC r1.1", None),
-        ("", None),
-    ],
-)
-def test_build_in_when_a_title_names_one_then_that(text: str, build: str | None) -> None:
-    assert build_in(text) == build
-
-
-def test_read_form_when_keys_cannot_be_stored_then_left_out() -> None:
-    """Unprintable text would be refused by the database, and with it the whole description."""
-    form = _form(
-        build={
-            "type": "list",
-            "value": "a\x00b",
-            "values": [{"key": "hg\x0019", "value": "x"}, {"key": "hg38", "value": "a\x00b"}],
-        }
-    )
-    assert form.fields["build"].default is None
-    assert [(choice.key, choice.label) for choice in form.fields["build"].choices] == [
-        ("hg38", "ab")
-    ]

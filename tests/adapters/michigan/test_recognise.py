@@ -9,7 +9,8 @@ from aiohttp import web
 from app.adapters.base import Credential, Recognised, ServiceUnavailable, UntrustedAddress
 from app.adapters.michigan.recognise import MAX_ROOTS, recognise, roots
 from app.adapters.transport import Transport
-from tests.fakes.cloudgene import APP, GOOD_TOKEN, PANEL, FakeCloudgene
+from tests.fakes.cloudgene import GOOD_TOKEN, FakeCloudgene
+from tests.fakes.cloudgene_form import APP, PANEL
 from tests.fakes.recording import RecordingServer, silent
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]

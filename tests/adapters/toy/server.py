@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from aiohttp import BodyPartReader, web
 
-from tests.fakes.cloudgene import PANEL
+from tests.fakes.cloudgene_form import PANEL
 from tests.fakes.recording import RecordingServer, reset
 
 KEY = "toy-key-of-jdoe"

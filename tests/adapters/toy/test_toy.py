@@ -19,7 +19,8 @@ from tests.adapters.conftest import make_submission
 from tests.adapters.contract import AdapterContract, Bench
 from tests.adapters.toy.adapter import STATES, open_adapter, recognise
 from tests.adapters.toy.server import KEY, ToyServer
-from tests.fakes.cloudgene import PANEL, FakeCloudgene
+from tests.fakes.cloudgene import FakeCloudgene
+from tests.fakes.cloudgene_form import PANEL
 from tests.fakes.recording import HTML_502
 
 WITH_TOY = {
