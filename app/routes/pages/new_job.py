@@ -1,6 +1,6 @@
 """A new job: one page that grows with what is chosen, and the form that makes a job or a batch of it.
 
-With scripts, the files go to `POST /jobs` and the page shows how far they are (`static/js/new-job.js`); without, the same form
+With scripts, the files go to `POST /jobs` and the page shows how far they are (`static/js/new-job-sending.js`); without, the same form
 comes here. Both make their job by the same `JobForm`.
 """
 
