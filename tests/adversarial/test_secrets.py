@@ -302,7 +302,10 @@ async def test_secrets_when_planted_everywhere_then_found_nowhere(
     async with stage.session.get(f"{world.base}/metrics") as response:
         metrics = await response.text()
     deps = world.platform.deps
-    await asyncio.sleep(0.3)  # for the last mails
+    waits = "select exists (select from outbox where delivered_at is null and gave_up_at is null)"
+    async with asyncio.timeout(20):
+        while await deps.pool.fetchval(waits):
+            await asyncio.sleep(0.05)
 
     answers = stage.recorder.answers
     said = "\n".join(text for _, text in answers)
