@@ -1,6 +1,5 @@
 """The page of a job in a browser: live from queued to its results, a failure and its retry, cancelling, deleting, the report's frame."""
 
-import asyncio
 import hashlib
 import re
 import time
