@@ -44,7 +44,8 @@ _FLAGS = (
 )  # fmt: skip
 _START_S = 60.0
 _END_S = 15.0
-# A busy machine takes ten times as long; tests that are about promptness name a limit of their own.
+# CI's machines, and busy ones, take ten times as long. Nothing is hidden by that: what comes is seen when it comes, so only a
+# failure takes longer, and tests that are about promptness name a limit of their own.
 _WAIT_MS = 30_000
 expect.set_options(timeout=_WAIT_MS / 2)
 # Runs a program for as long as somebody holds the other end of the standard input, then ends it and all that it started.
