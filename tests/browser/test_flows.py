@@ -218,6 +218,7 @@ async def test_list_and_page_when_open_in_two_tabs_then_both_follow_and_one_canc
 
 async def press_until(page: Page, key: str, selector: str, limit: int = 60) -> None:
     """Press a key until the focus is on what a selector names."""
+    await page.wait_for_load_state()  # a page that is not drawn yet takes no key
     for _ in range(limit):
         if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
             return

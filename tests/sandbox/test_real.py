@@ -100,15 +100,18 @@ async def test_real_job_when_run_then_imputed_encrypted_and_close_to_the_truth(
 ) -> None:
     path = _write_chip(example, tmp_path / "chip.vcf.gz", chip)
     job_id = await user.submit(path, meta="yes")
-    states, bars = set(), set()
+    states: list[int] = []
+    bars: set[str] = set()
     async with asyncio.timeout(120):
         while (job := await user.job(job_id))["state"] in {1, 2, 3}:
-            states.add(job["state"])
+            states.append(job["state"])
             bars |= {text.partition(")")[0] for text in messages(job, level=3)}
             await asyncio.sleep(0.05)
     job = await user.finish(job_id)
     assert job["state"] == 4
-    assert states <= {1, 2}
+    # Waiting, running, and for a moment exporting (contracts/michigan.md §4), which one may see or miss; never back.
+    assert states == sorted(states)
+    assert 2 in states
     assert bars >= {"<b>Phasing with Eagle (0/1", "<b>Imputation (0/1"}
     assert f"Match: {len(chip)}" in messages(job, group="Quality Control")[1]
     assert any("shapeit4 4" in text for text in messages(job, level=2, group="Summary"))
