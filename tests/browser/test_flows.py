@@ -15,7 +15,7 @@ from app.genotypes.testdata import make_masked, write_test_files
 from app.sandbox.engine.tools import Tools
 from app.sandbox.reference import find_example
 from tests.browser.conftest import Visit
-from tests.support.browsing import Visitor
+from tests.support.browsing import Visitor, press_to
 from tests.support.people import PASSWORD
 from tests.support.story import submit_batch
 from tests.support.world import World
@@ -216,16 +216,6 @@ async def test_list_and_page_when_open_in_two_tabs_then_both_follow_and_one_canc
         await expect(page.locator("#standing")).to_contain_text("cancelled")
 
 
-async def press_until(page: Page, key: str, selector: str, limit: int = 60) -> None:
-    """Press a key until the focus is on what a selector names."""
-    await page.wait_for_load_state()  # a page that is not drawn yet takes no key
-    for _ in range(limit):
-        if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            return
-        await page.keyboard.press(key)
-    raise AssertionError(f"{key} never leads to {selector}")
-
-
 async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_found_and_cancelled(
     visitor: Visitor, world: World, file: Path
 ) -> None:
@@ -240,7 +230,7 @@ async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_found_and_cance
     await press("Tab")
     assert await page.evaluate("document.activeElement.matches('a.skip')")
     await press("Enter")
-    await press_until(page, "Tab", "#f-username")
+    await press_to(page.locator("#f-username"))
     await page.keyboard.type("alice")
     await press("Tab")
     await page.keyboard.type(PASSWORD)
@@ -248,20 +238,20 @@ async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_found_and_cance
     await page.wait_for_url("**/ui/")
 
     # The account menu opens, and Escape gives the focus back.
-    await press_until(page, "Tab", "details.menu > summary")
+    await press_to(page.locator("details.menu > summary"))
     await press("Enter")
     await expect(page.get_by_role("link", name="Profile")).to_be_visible()
     await press("Tab")
     await press("Escape")
     assert await page.evaluate("document.activeElement.matches('details.menu > summary')")
 
-    await press_until(page, "Shift+Tab", "a[href='/ui/jobs']")
+    await press_to(page.locator("a[href='/ui/jobs']"), "Shift+Tab")
     await press("Enter")
     await page.wait_for_url("**/ui/jobs")
-    await press_until(page, "Tab", f"a[href='/ui/jobs/{job['id']}']")
+    await press_to(page.locator(f"a[href='/ui/jobs/{job['id']}']"))
     await press("Enter")
     await page.wait_for_url(JOB)
-    await press_until(page, "Tab", "a[href$='/cancel']")
+    await press_to(page.locator("a[href$='/cancel']"))
     await press("Enter")
     await expect(page.get_by_role("dialog")).to_be_visible()
     await press("Escape")
@@ -271,50 +261,9 @@ async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_found_and_cance
     )
     await press("Enter")
     await expect(page.get_by_role("dialog")).to_be_visible()
-    await press_until(
-        page, "Tab", "dialog button[data-kind=danger], dialog form button:not([type])"
-    )
+    await press_to(page.locator("dialog button[data-kind=danger], dialog form button:not([type])"))
     await press("Enter")
     await expect(page.locator("#standing")).to_contain_text("cancelled")
-
-
-async def test_pages_when_there_is_only_a_keyboard_then_a_job_is_submitted_and_its_results_seen(
-    visitor: Visitor, world: World, file: Path
-) -> None:
-    sandbox = await world.sandbox()
-    service_id, panel_id = await world.add_service(sandbox)
-    page = await visitor.open("/ui/sign-in")
-    press = page.keyboard.press
-    await press_until(page, "Tab", "#f-username")
-    await page.keyboard.type("alice")
-    await press("Tab")
-    await page.keyboard.type(PASSWORD)
-    await press("Enter")
-    await page.wait_for_url("**/ui/")
-
-    await press_until(page, "Tab", "a[href='/ui/jobs/new']")
-    await press("Enter")
-    await page.wait_for_url("**/ui/jobs/new")
-    await press_until(page, "Tab", "#f-input_file")
-    async with page.expect_file_chooser() as chooser:
-        await press("Space")
-    await (await chooser.value).set_files(file)
-    await expect(page.locator("#picked")).to_contain_text("chromosome 20")
-    await expect(page.get_by_label("Genome build")).to_have_value("hg19")
-    await press_until(page, "Tab", f"#service-check-{service_id}")
-    await press("Space")
-    await expect(page.locator(f"#panel-{service_id}-{panel_id}")).to_be_visible()
-    await press_until(page, "Tab", f"#panel-{service_id}-{panel_id}")
-    await press("Space")
-    await expect(page.locator("#sending")).not_to_contain_text("still to be chosen")
-    await press_until(page, "Tab", "#submit")
-    await press("Enter")
-    await page.wait_for_url(JOB)
-    await expect(page.locator("#standing")).to_have_text("The results are here", timeout=30_000)
-    await press_until(page, "Tab", "main a[href$='/results']")
-    await press("Enter")
-    await page.wait_for_url("**/results")
-    await expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
 async def test_batch_when_compared_then_both_panels_are_side_by_side(

@@ -18,6 +18,7 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     Request,
     async_playwright,
@@ -35,6 +36,8 @@ axe.run(document, {runOnly: %s, preload: %s, resultTypes: ['violations']}).then(
 DESKTOP = {"width": 1280, "height": 800}
 QUIET = "() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true]')"
 """Nothing is being fetched or put in its place."""
+MAX_STOPS = 120
+"""More than a page has places that take the focus."""
 PHONE = {"width": 390, "height": 844}
 # Without these a browser talks to its maker.
 _FLAGS = (
@@ -159,6 +162,16 @@ class Visitor:
             return
         if urlsplit(request.url).netloc != urlsplit(self.base).netloc:
             self.faults.append(f"another host: {request.url}")
+
+
+async def press_to(goal: Locator, key: str = "Tab") -> None:
+    """Press a key until the goal has the focus, as somebody without a mouse does."""
+    await expect(goal).to_be_visible()  # a page that is not drawn yet takes no key
+    for _ in range(MAX_STOPS):
+        if await goal.evaluate("one => one === document.activeElement"):
+            return
+        await goal.page.keyboard.press(key)
+    raise AssertionError(f"{key} does not lead to {goal}")
 
 
 async def add_axe(page: Page) -> None:
