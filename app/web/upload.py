@@ -11,7 +11,10 @@ would have to stay beside it for TLS, chunked bodies and forms of several files;
 """
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl
@@ -28,8 +31,18 @@ HEAD_BYTES = 64 * 1024
 """As much of a file is judged before more of it is taken."""
 _BATCH_BYTES = 1024 * 1024
 _BATCH_PIECES = 512
+_NICENESS = 5
 _MAX_PLAIN_BYTES = 256 * 1024
 _MAX_EPILOGUE_BYTES = 64 * 1024
+
+
+def _give_way() -> None:
+    """Let the event loop have the processor first: others wait for its answers, and nobody for these threads (Linux: by thread)."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+_writers = ThreadPoolExecutor(8, thread_name_prefix="upload", initializer=_give_way)
+"""Hash and write. Not the loop's own threads, which cannot become quick again: with them a call meanwhile took an eighth longer."""
 
 
 class FilePart(Protocol):
@@ -307,7 +320,7 @@ class _FileWriter:
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
         await self._wait()
-        self._writing = asyncio.get_running_loop().run_in_executor(None, work)
+        self._writing = asyncio.get_running_loop().run_in_executor(_writers, work)
 
     async def _wait(self) -> None:
         if self._writing is not None:
