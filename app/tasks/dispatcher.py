@@ -69,8 +69,13 @@ async def run_dispatcher(deps: Deps) -> None:
     await every(deps.settings.dispatch_interval_s, "dispatch", lambda: dispatch_once(deps))
 
 
+UPKEEP_AFTER_S = 0.5
+"""Not while the process starts: each look takes a connection of its own, and what a start needs comes first."""
+
+
 async def run_upkeep(deps: Deps) -> None:
     """Do the engine's side work until cancelled."""
+    await asyncio.sleep(UPKEEP_AFTER_S)
     rounds = min(15.0, deps.settings.health_interval_s)
     async with asyncio.TaskGroup() as group:
         group.create_task(every(rounds, "overdue", lambda: ask_overdue(deps)))

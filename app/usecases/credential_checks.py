@@ -7,6 +7,7 @@ credential concerns are made due, so that the engine meets the refusal itself an
 import asyncio
 import random
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -27,13 +28,14 @@ from app.usecases.deps import Deps
 from app.usecases.engine.leases import DATABASE_AWAY
 from app.usecases.engine.remote import get_service
 from app.usecases.engine.wakeup import credential_doubted, credential_replaced
+from app.usecases.lanes import work_off
 from app.usecases.notices import announce_credential
 
 log = structlog.get_logger(__name__)
 
 LANES = 4
 PER_SERVICE = 2
-MAX_PER_LANE = 50
+MAX_PER_RUN = 200
 TIMEOUT_S = 120.0
 LEASE = timedelta(seconds=300)
 
@@ -42,30 +44,27 @@ async def check_credentials(deps: Deps) -> int:
     """Try the credentials that are due, a few at a time and of each service fewer; give how many."""
     if deps.settings.credential_check_interval_s <= 0:
         return 0
-    async with asyncio.TaskGroup() as group:
-        lanes = [group.create_task(_check_some(deps)) for _ in range(LANES)]
-    return sum(lane.result() for lane in lanes)
 
-
-async def _check_some(deps: Deps) -> int:
-    for done in range(MAX_PER_LANE):
+    async def claim() -> Check | None:
         now = deps.now()
-        check = await db.claim_check(deps.pool, now, now + LEASE, now - GIVEN_UP, PER_SERVICE)
-        if check is None:
-            return done
-        after = AWAY
-        try:
-            if await _check(deps, check):
-                after = timedelta(seconds=deps.settings.credential_check_interval_s)
-        except DATABASE_AWAY:
-            raise
-        except Exception:
-            # The outermost wrapper of one look: another credential must not suffer for it.
-            log.exception("credentials.check_failed", service_id=check.service_id)
-        finally:
-            at = next_check(deps.now(), after, random.random)
-            await WATCH.end_check.run(deps.pool, id=check.id, until=check.check_until, at=at)
-    return MAX_PER_LANE
+        return await db.claim_check(deps.pool, now, now + LEASE, now - GIVEN_UP, PER_SERVICE)
+
+    return await work_off(claim, partial(_check_one, deps), lanes=LANES, most=MAX_PER_RUN)
+
+
+async def _check_one(deps: Deps, check: Check) -> None:
+    after = AWAY
+    try:
+        if await _check(deps, check):
+            after = timedelta(seconds=deps.settings.credential_check_interval_s)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        # The outermost wrapper of one look: another credential must not suffer for it.
+        log.exception("credentials.check_failed", service_id=check.service_id)
+    finally:
+        at = next_check(deps.now(), after, random.random)
+        await WATCH.end_check.run(deps.pool, id=check.id, until=check.check_until, at=at)
 
 
 async def _check(deps: Deps, check: Check) -> bool:

@@ -10,6 +10,7 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from app.security.vault import VaultError
 from app.usecases import audit
 from app.usecases.credentials import Secret, open_adapter, open_credential, shared_context
 from app.usecases.deps import Actor, Deps
+from app.usecases.lanes import work_off
 from app.usecases.panels import is_as_preset
 from app.usecases.remote_errors import as_app_error
 
@@ -34,7 +36,7 @@ log = structlog.get_logger(__name__)
 DESCRIBE_LIMIT_S = 180.0
 """A service is asked for its front page and a few forms; each call has a limit of its own besides."""
 READ_AT_A_TIME = 4
-MAX_READ_PER_RUN = 50
+MAX_READ_PER_RUN = 200
 READ_BESIDE_LIMIT_S = 15.0
 """A user who tests a credential waits so much longer at most."""
 RETRY_S = 900.0
@@ -75,12 +77,18 @@ async def sync_panels(
 
 
 async def sync_due(deps: Deps) -> int:
-    """Read the services whose description is due; give how many were tried. One that hangs does not keep the others waiting."""
+    """Read the services whose description is due; give how many were tried."""
     if deps.settings.panel_sync_interval_s <= 0:
         return 0
-    async with asyncio.TaskGroup() as group:
-        lanes = [group.create_task(_sync_some(deps)) for _ in range(READ_AT_A_TIME)]
-    return sum(lane.result() for lane in lanes)
+    retry = timedelta(seconds=min(RETRY_S, deps.settings.panel_sync_interval_s))
+
+    async def claim() -> Service | None:
+        now = deps.now()
+        return await db.claim_description(deps.pool, now, now + retry)
+
+    return await work_off(
+        claim, partial(_sync_by_itself, deps), lanes=READ_AT_A_TIME, most=MAX_READ_PER_RUN
+    )
 
 
 async def read_beside(deps: Deps, actor: Actor, service_id: int) -> None:
@@ -103,18 +111,11 @@ async def read_beside(deps: Deps, actor: Actor, service_id: int) -> None:
         log.info("registry.not_read", service=service.slug, reason=type(error).__name__)
 
 
-async def _sync_some(deps: Deps) -> int:
-    for done in range(MAX_READ_PER_RUN):
-        now = deps.now()
-        retry_s = min(RETRY_S, deps.settings.panel_sync_interval_s)
-        service = await db.claim_description(deps.pool, now, now + timedelta(seconds=retry_s))
-        if service is None:
-            return done
-        try:
-            await _sync(deps, None, service, await _credential(deps, service, None), by_itself=True)
-        except (AppError, TimeoutError) as error:
-            log.info("registry.not_read", service=service.slug, reason=type(error).__name__)
-    return MAX_READ_PER_RUN
+async def _sync_by_itself(deps: Deps, service: Service) -> None:
+    try:
+        await _sync(deps, None, service, await _credential(deps, service, None), by_itself=True)
+    except (AppError, TimeoutError) as error:
+        log.info("registry.not_read", service=service.slug, reason=type(error).__name__)
 
 
 async def _sync(

@@ -1,7 +1,7 @@
 """What the engine does on the side: asks owners of jobs that wait too long, looks at services' health, tidies up."""
 
-import asyncio
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -20,11 +20,12 @@ from app.usecases.engine.changes import apply
 from app.usecases.engine.remote import open_adapter
 from app.usecases.engine.wakeup import service_recovered
 from app.usecases.files import remove_expired, remove_orphans
+from app.usecases.lanes import work_off
 
 log = structlog.get_logger(__name__)
 
 CHECKS_AT_A_TIME = 8
-MAX_CHECKS_PER_RUN = 50
+MAX_CHECKS_PER_RUN = 400
 MAX_OVERDUE_PER_RUN = 200
 MAX_EXPIRED_ROUNDS = 500
 HEALTH_KEPT = timedelta(days=35)
@@ -61,24 +62,17 @@ def _overdue(deps: Deps, job: Job) -> Change:
 
 
 async def check_services(deps: Deps) -> int:
-    """Look at the health of the services that were not looked at for a while; give how many.
+    """Look at the health of the services that were not looked at for a while; give how many."""
 
-    Several at a time: one that hangs does not keep the others from being looked at.
-    """
-    async with asyncio.TaskGroup() as group:
-        lanes = [group.create_task(_check_some(deps)) for _ in range(CHECKS_AT_A_TIME)]
-    return sum(lane.result() for lane in lanes)
-
-
-async def _check_some(deps: Deps) -> int:
-    for done in range(MAX_CHECKS_PER_RUN):
+    async def claim() -> Service | None:
         now = deps.now()
         before = now - timedelta(seconds=deps.settings.health_interval_s)
         row = await ENGINE.claim_health_check.row(deps.pool, now=now, before=before)
-        if row is None:
-            return done
-        await check_service(deps, build(Service, row))
-    return MAX_CHECKS_PER_RUN
+        return None if row is None else build(Service, row)
+
+    return await work_off(
+        claim, partial(check_service, deps), lanes=CHECKS_AT_A_TIME, most=MAX_CHECKS_PER_RUN
+    )
 
 
 async def check_service(deps: Deps, service: Service) -> str:
