@@ -17,23 +17,28 @@ export function toast(text) {
 
 // ---- Dialogs: a link with data-dialog shows the main part of its page in place; without JavaScript it is that page.
 
+/** Counts what is shown, or about to be: an answer that comes after something newer is nobody's wish any more. */
+let shown = 0;
+
 async function openDialog(link) {
-  const response = await fetch(link.href, { headers: { Accept: "text/html" } });
-  if (!response.ok || response.redirected) {
-    location.assign(link.href);
-    return;
-  }
+  const mine = ++shown;
+  const body = await fetchBody(link.href).catch(() => null);
+  if (mine !== shown) return;
+  if (body) showDialog(body);
+  else location.assign(link.href);
+}
+
+async function fetchBody(address) {
+  const response = await fetch(address, { headers: { Accept: "text/html" } });
+  if (!response.ok || response.redirected) return null;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const body = page.querySelector("[data-dialog-body]");
-  if (!body) {
-    location.assign(link.href);
-    return;
-  }
-  showDialog(document.adoptNode(body));
+  return body && document.adoptNode(body);
 }
 
 /** Show an element in the page's dialog. */
 export function showDialog(body) {
+  shown += 1;
   body.classList.add("dialog-body");
   dialog.replaceChildren(body);
   const title = body.querySelector("h1, h2");
@@ -57,13 +62,14 @@ dialog.addEventListener("click", (event) => {
     dialog.close();
   }
 });
-dialog.addEventListener("close", () => dialog.replaceChildren());
+// Told a little later: it may be open again by then, with something else.
+dialog.addEventListener("close", () => { if (!dialog.open) dialog.replaceChildren(); });
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-dialog]");
   if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
     event.preventDefault();
-    openDialog(link).catch(() => location.assign(link.href));
+    openDialog(link);
     return;
   }
   const copy = event.target.closest("[data-copy], [data-copy-from]");
@@ -116,6 +122,29 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
+// ---- The focus stays where it was when a part is drawn anew. htmx sees to what has an id; everything else is known by what it does.
+
+let focused = null;
+
+function nameOf(element) {
+  if (element.id) return null;
+  const name = ["href", "data-copy", "data-copy-from"].find((each) => element.hasAttribute(each));
+  if (name) return `${element.localName}[${name}="${CSS.escape(element.getAttribute(name))}"]`;
+  if (element.localName === "summary") return element.parentElement.id && `#${CSS.escape(element.parentElement.id)} > summary`;
+  const action = element.form?.getAttribute("action");
+  return element.localName === "button" && action ? `form[action="${CSS.escape(action)}"] button` : null;
+}
+
+document.body.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  const at = document.activeElement;
+  if (at !== document.body && target.contains(at)) focused = { part: target.id, name: nameOf(at) };
+});
+document.body.addEventListener("htmx:afterSettle", ({ detail: { elt } }) => {
+  if (!focused || elt.id !== focused.part) return;
+  if (focused.name && document.activeElement === document.body) elt.querySelector(focused.name)?.focus({ preventScroll: true });
+  focused = null;
+});
+
 // ---- What htmx could not do. What a part asks by itself, because something happened or time went by, and the platform is away, is
 // no news to anybody: live.js tells that.
 
@@ -142,7 +171,6 @@ document.body.addEventListener("signed-in", () => dialog.querySelector("[data-as
 /** Tell that the sign-in has ended, and keep the page as it is. */
 export function askToSignIn() {
   if (dialog.querySelector("[data-asks-to-sign-in]")) return;
-  if (dialog.open) dialog.close();
   const body = document.createElement("div");
   body.className = "stack";
   body.dataset.asksToSignIn = "";

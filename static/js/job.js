@@ -6,17 +6,6 @@ import { localise } from "./times.js";
 const part = () => document.getElementById("job");
 const touched = new Set();
 let opened = new Map();
-let focused = null;
-
-/** Name what has the focus in a way that finds it again among what is drawn anew. */
-function nameOf(element) {
-  if (!element || !part().contains(element)) return null;
-  if (element.matches("summary")) return `#${CSS.escape(element.parentElement.id)} > summary`;
-  for (const name of ["href", "data-copy", "data-copy-from"]) {
-    if (element.hasAttribute(name)) return `[${name}="${CSS.escape(element.getAttribute(name))}"]`;
-  }
-  return null;
-}
 
 function duration(seconds) {
   let rest = Math.max(0, Math.round(seconds));
@@ -54,7 +43,6 @@ part().addEventListener("click", (event) => {
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target !== part()) return;
   opened = new Map([...touched].map((id) => [id, document.getElementById(id)?.open ?? false]));
-  focused = nameOf(document.activeElement);
 });
 document.body.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target !== part()) return;
@@ -62,7 +50,6 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
     const item = document.getElementById(id);
     if (item) item.open = open;
   }
-  if (focused) part().querySelector(focused)?.focus({ preventScroll: true });
   const box = document.getElementById("job-said");
   const said = document.getElementById("job-seen").dataset.said;
   if (box.textContent !== said) box.textContent = said;
