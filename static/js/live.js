@@ -41,9 +41,7 @@ export function follow() {
       close();
       document.body.dataset.live = "off";
       failures += 1;
-      const ended = await hasEnded();
-      if (source) return; // somebody came back to the tab meanwhile, and it has begun anew
-      if (ended) {
+      if (await hasEnded()) {
         show(false);
         tell("signed-out", null); // whoever comes back to this tab lets it try again
         return;
