@@ -51,6 +51,8 @@ class TokenSigner:
 
     def issue(self, user_id: int, username: str, version: int, now: datetime) -> str:
         """Give a token that ends `lifetime_s` after `now`."""
+        import jwt  # noqa: PLC0415
+
         claims = {
             "user_id": user_id,
             "username": username,
@@ -59,8 +61,6 @@ class TokenSigner:
             "iat": now,
             "exp": now + timedelta(seconds=self.lifetime_s),
         }
-        import jwt  # noqa: PLC0415
-
         return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
 
     def read(self, token: str) -> Claims:

@@ -28,6 +28,15 @@ class Counted:
         return [2 * number for number in questions]
 
 
+async def occupy(gathering: Gathering[int, int]) -> list[asyncio.Task[int]]:
+    """Put as many questions, one after the other, as queries may be out."""
+    out = []
+    for number in range(AT_ONCE):
+        out.append(asyncio.create_task(gathering.get(number)))
+        await asyncio.sleep(0.01)
+    return out
+
+
 async def test_get_when_many_ask_at_once_then_one_query_gives_each_its_own() -> None:
     ask = Counted()
     gathering = Gathering(ask)
@@ -42,10 +51,7 @@ async def test_get_when_queries_are_out_then_the_others_wait_and_go_together() -
     ask = Counted()
     ask.gate.clear()
     gathering = Gathering(ask)
-    early = []
-    for number in range(AT_ONCE):
-        early.append(asyncio.create_task(gathering.get(number)))
-        await asyncio.sleep(0.01)
+    early = await occupy(gathering)
     late = [asyncio.create_task(gathering.get(number)) for number in range(10, 10 + MOST + 5)]
     await asyncio.sleep(0.01)
     assert [len(each) for each in ask.asked] == [1] * AT_ONCE
@@ -88,10 +94,7 @@ async def test_get_when_all_go_away_before_their_turn_then_nothing_is_asked_and_
     ask = Counted()
     ask.gate.clear()
     gathering = Gathering(ask)
-    out = []
-    for number in range(AT_ONCE):
-        out.append(asyncio.create_task(gathering.get(number)))
-        await asyncio.sleep(0.01)
+    out = await occupy(gathering)
     waiting = asyncio.create_task(gathering.get(9))
     await asyncio.sleep(0.01)
     waiting.cancel()

@@ -122,14 +122,14 @@ async def _by_details(
 ) -> list[RemoteJob]:
     """Read each run whose row does not tell, and look for the name in its request."""
     is_tagged = any("job_id" in names_in(text) for text in client.config.tags.values())
-    todo = [
+    asked = [
         row
         for row in rows.rows
         if not (is_tagged and _tells(row)) and not _is_old(row, since, rows)
     ]
     phantoms = TRAITS[await client.dialect()].phantoms
     gate = asyncio.Semaphore(_AT_ONCE)
-    unread = len(todo) > MAX_DETAILS or not rows.whole
+    unread = len(asked) > MAX_DETAILS or not rows.whole
 
     async def one(row: Row) -> Row | AdapterError:
         async with gate:
@@ -150,7 +150,7 @@ async def _by_details(
                 return error
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(row)) for row in todo[:MAX_DETAILS]]
+        tasks = [group.create_task(one(row)) for row in asked[:MAX_DETAILS]]
     seen = [task.result() for task in tasks]
     found = [row for row in seen if isinstance(row, dict) and _is_named(row, name)]
     if found:

@@ -88,17 +88,17 @@ def last_part(location: str) -> str:
 
 def _walk(outputs: object) -> Iterator[Found]:
     """Walk without recursion and up to a number of nodes: depth and size are chosen by the remote."""
-    todo: list[tuple[str | None, object]] = [(None, outputs)]
+    left: list[tuple[str | None, object]] = [(None, outputs)]
     seen = 0
-    while todo and seen < MAX_NODES:
-        key, value = todo.pop()
+    while left and seen < MAX_NODES:
+        key, value = left.pop()
         seen += 1
         if isinstance(value, str):
             item = _from_text(key, value)
             if item is not None:
                 yield item
         elif isinstance(value, list):
-            todo += [(None, item) for item in reversed(value)]
+            left += [(None, item) for item in reversed(value)]
         elif isinstance(value, dict):
             names = value.get("filesystem")
             if isinstance(names, list):
@@ -107,11 +107,11 @@ def _walk(outputs: object) -> Iterator[Found]:
             item = _from_object(key, value)
             if item is not None:
                 yield item
-                todo += [(None, value.get("secondaryFiles"))]
+                left += [(None, value.get("secondaryFiles"))]
             elif value.get("class") == "Directory":
-                todo += [(None, value.get("listing"))]
+                left += [(None, value.get("listing"))]
             else:
-                todo += [(str(name), item) for name, item in reversed(value.items())]
+                left += [(str(name), item) for name, item in reversed(value.items())]
 
 
 def _from_object(key: str | None, value: Mapping[str, object]) -> Found | None:
