@@ -11,6 +11,7 @@ would have to stay beside it for TLS, chunked bodies and forms of several files;
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -38,7 +39,8 @@ _MAX_EPILOGUE_BYTES = 64 * 1024
 
 def _give_way() -> None:
     """Let the event loop have the processor first: others wait for its answers, and nobody for these threads (Linux: by thread)."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    with contextlib.suppress(OSError):  # where a sandbox forbids it, uploads must work all the same
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 _writers = ThreadPoolExecutor(8, thread_name_prefix="upload", initializer=_give_way)
